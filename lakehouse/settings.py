@@ -1,0 +1,161 @@
+"""The one typed settings class: every value that may differ between machines, with its default and meaning.
+
+Values come, strongest first, from environment variables, from the secret file of the running service, from `.env`.
+The field `kafka_port` is the variable `GLOBALMART_KAFKA_PORT`, and so on.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from lakehouse.errors import SettingsError
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+PREFIX = "GLOBALMART_"
+
+Service = Literal["streaming", "batch", "serving"]
+
+_LINE = re.compile(r"^(export\s+)?[A-Za-z_][A-Za-z0-9_]*=.*$")
+
+
+class Settings(BaseSettings):
+    """All settings of the platform. Sizes are GiB, times are in the unit that the name ends with."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", env_file_encoding="utf-8", frozen=True)
+
+    # Where things are
+    state_dir: Path = Field(CHECKOUT / ".globalmart", description="Where the local stack keeps its data, logs and secrets.")
+    lake_uri: str = Field("s3a://lakehouse", description="Root of all tables: `s3a://bucket[/prefix]` or `file:///path`.")
+    checkpoint_uri: str = Field("", description="Root of the streaming checkpoints, durable storage; empty: `checkpoints/` in the state folder.")
+
+    # Kafka
+    kafka_bootstrap_servers: str = Field("127.0.0.1:9092", description="Brokers as `host:port`, comma-separated.")
+    kafka_partitions: int = Field(4, ge=1, le=1024, description="Partitions of each input topic when it is created.")
+    kafka_retention_hours: int = Field(8760, ge=1, description="How long Kafka keeps a record; after that bronze is the source.")
+
+    # S3
+    s3_endpoint: str = Field("http://127.0.0.1:9000", description="Address of the S3 service.")
+    s3_region: str = Field("us-east-1", description="Region named in S3 signatures.")
+    s3_access_key: str = Field("", description="S3 access key. The pair in `.env` reads the whole lake and writes nothing.")
+    s3_secret_key: SecretStr = Field(SecretStr(""), description="S3 secret key of that access key.")
+
+    # PostgreSQL, API
+    postgres_url: SecretStr = Field(SecretStr(""), description="PostgreSQL as `postgresql://user:password@host:port/database`.")
+    api_url: str = Field("http://127.0.0.1:8000", description="Address of the REST API.")
+    api_key: SecretStr = Field(SecretStr(""), description="A key of the REST API, made by set-up.")
+
+    # Ports of the local stack, all on 127.0.0.1
+    kafka_port: int = Field(9092, ge=1, le=65535, description="Local stack: Kafka.")
+    kafka_controller_port: int = Field(9093, ge=1, le=65535, description="Local stack: Kafka's KRaft controller.")
+    s3_port: int = Field(9000, ge=1, le=65535, description="Local stack: MinIO.")
+    postgres_port: int = Field(5433, ge=1, le=65535, description="Local stack: PostgreSQL.")
+    dagster_port: int = Field(3000, ge=1, le=65535, description="Local stack: Dagster's web pages.")
+    api_port: int = Field(8000, ge=1, le=65535, description="Local stack: REST API.")
+
+    # Spark
+    spark_master: str = Field("local[*]", description="Spark master: `local[*]`, `spark://host:port` or `k8s://…`.")
+    streaming_memory_gb: float = Field(3.0, gt=0.5, description="Heap of the streaming service's JVM.")
+    batch_memory_gb: float = Field(4.0, gt=0.5, description="Heap of a batch run's JVM.")
+    jars_dir: Path | None = Field(None, description="Folder of the Spark jars; empty: the set-up's cache.")
+
+    # Streaming
+    stream_trigger_seconds: float = Field(1.0, ge=0, description="Least time from the start of one micro-batch to the next.")
+    stream_max_offsets: int = Field(200_000, ge=1, description="Most event records taken in one micro-batch.")
+    watermark_delay_minutes: float = Field(10, ge=0, description="How far a topic's watermark trails its highest event time.")
+    dedup_horizon_days: int = Field(7, ge=7, description="How far back, in time of ingestion, a duplicate is recognised.")
+    too_old_days: int | None = Field(None, ge=1, description="Events older than this against their Kafka time are quarantined; empty: never.")
+    lease_seconds: float = Field(15, gt=0, description="How long an owner's lease lasts unless renewed.")
+
+    # Serving
+    refresh_seconds: float = Field(2.0, gt=0, description="How often the refresher looks for new gold versions.")
+    duckdb_memory_gb: float = Field(1.0, gt=0, description="Most memory that DuckDB may take in each process of the API.")
+
+    # Read by the settings class itself, listed here so that the documentation has them
+    service: Service | None = Field(
+        None,
+        validation_alias=AliasChoices(f"{PREFIX}SERVICE", "service"),
+        description="Which service this process is; its secret file is read on top of `.env`.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_is_unset(cls, values: Any) -> Any:
+        """`NAME=` in a file or the environment means: not set."""
+        return {k: v for k, v in values.items() if v != ""} if isinstance(values, dict) else values
+
+    @model_validator(mode="after")
+    def _resolve(self) -> Settings:
+        state_dir = self.state_dir if self.state_dir.is_absolute() else CHECKOUT / self.state_dir
+        object.__setattr__(self, "state_dir", state_dir)
+        if not self.checkpoint_uri:
+            object.__setattr__(self, "checkpoint_uri", (state_dir / "checkpoints").as_uri())
+        return self
+
+    @property
+    def secrets_dir(self) -> Path:
+        return self.state_dir / "secrets"
+
+    @property
+    def run_dir(self) -> Path:
+        """Heartbeats of the running services."""
+        return self.state_dir / "run"
+
+    @property
+    def truth_dir(self) -> Path:
+        """The generator's truth ledgers, outside the lake."""
+        return self.state_dir / "truth"
+
+    @property
+    def serving_dir(self) -> Path:
+        """The read-only DuckDB files that the API serves from."""
+        return self.state_dir / "serving"
+
+
+def env_file() -> Path:
+    """The `.env` in force: `GLOBALMART_ENV_FILE`, or the one in the checkout."""
+    return Path(os.environ.get(f"{PREFIX}ENV_FILE") or CHECKOUT / ".env")
+
+
+def check_env_file(path: Path) -> None:
+    """Raise SettingsError with the line number where `path` is not a list of NAME=value lines."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise SettingsError(f"{path} is not UTF-8 text. Move it away and run `globalmart up`: a new one is written.") from None
+    for number, line in enumerate(text.splitlines(), start=1):
+        if line.strip() and not line.lstrip().startswith("#") and not _LINE.match(line.strip()):
+            raise SettingsError(f"{path} line {number} is not NAME=value. Mend the line, or move the file away and run `globalmart up`.")
+
+
+def load_settings(service: Service | None = None, **overrides: Any) -> Settings:
+    """Read the settings anew, as `service` if given.
+
+    Raises SettingsError, in one sentence, for a corrupt file or a value of the wrong type.
+    """
+    service = service or os.environ.get(f"{PREFIX}SERVICE") or None  # type: ignore[assignment]
+    path = env_file()
+    if path.exists():
+        check_env_file(path)
+    try:
+        settings = Settings(_env_file=path, **overrides)
+        if service is not None:
+            secret = settings.secrets_dir / f"{service}.env"
+            settings = Settings(_env_file=(path, secret), **{"service": service, **overrides})
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = PREFIX + "_".join(str(part) for part in first["loc"]).upper().removeprefix(PREFIX)
+        raise SettingsError(f"The setting {name} is not usable: {first['msg']}. It comes from the environment or {path}.") from None
+    return settings
+
+
+@lru_cache
+def get_settings() -> Settings:
+    """The settings of this process, read once."""
+    return load_settings()
