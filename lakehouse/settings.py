@@ -51,6 +51,8 @@ class Settings(BaseSettings):
     api_url: str = Field("http://127.0.0.1:8000", description="Address of the REST API.")
     api_key: SecretStr = Field(SecretStr(""), description="A key of the REST API, made by set-up.")
 
+    api_key_sha256: str = Field("", description="SHA-256 of the API key in hexadecimal, all that the API itself is given of it.")
+
     # Ports of the local stack, all on 127.0.0.1
     kafka_port: int = Field(9092, ge=1, le=65535, description="Local stack: Kafka.")
     kafka_controller_port: int = Field(9093, ge=1, le=65535, description="Local stack: Kafka's KRaft controller.")

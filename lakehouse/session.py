@@ -1,0 +1,82 @@
+"""The Spark session: jars, S3A, Delta and sizes in one place, and the check that the pinned libraries fit each other."""
+
+from __future__ import annotations
+
+import re
+from importlib.metadata import version
+from pathlib import Path
+
+from pyspark.sql import SparkSession
+
+from lakehouse.errors import SettingsError, VersionMismatchError
+from lakehouse.settings import Settings
+
+_SCALA = "2.13"
+
+
+def check_versions(jars: list[str]) -> None:
+    """Raise VersionMismatchError unless PySpark, the Delta wheel, the Delta jar and the Kafka source jar agree."""
+    spark, delta = version("pyspark"), version("delta-spark")
+    spark_line = ".".join(spark.split(".")[:2])
+    expected = {
+        f"delta-spark_{spark_line}_{_SCALA}-{delta}.jar": f"the Delta wheel {delta} on Spark {spark}",
+        f"spark-sql-kafka-0-10_{_SCALA}-{spark}.jar": f"PySpark {spark}",
+    }
+    names = {Path(jar).name for jar in jars}
+    for jar, reason in expected.items():
+        if jar not in names:
+            stem = re.sub(r"-[^-]*\.jar$", "", jar)
+            found = sorted(name for name in names if name.startswith(stem)) or ["none"]
+            raise VersionMismatchError(f"{reason} needs {jar}, but found {', '.join(found)}: run `make setup`.")
+
+
+def spark_jars(settings: Settings) -> list[str]:
+    """Paths of the jars beside PySpark's own. Raises SettingsError when set-up has not fetched them."""
+    folder = settings.jars_dir
+    jars = sorted(str(jar) for jar in folder.glob("*.jar")) if folder else []
+    if not jars:
+        raise SettingsError(f"No Spark jars in {folder or 'GLOBALMART_JARS_DIR, which is not set'}: run `make setup`.")
+    return jars
+
+
+def build_session(settings: Settings, name: str, memory_gb: float, extra: dict[str, str] | None = None) -> SparkSession:
+    """A session called `name` with a heap of `memory_gb` GiB, Delta and the lake's S3; `extra` overrides any setting.
+
+    Raises SettingsError (no jars) and VersionMismatchError.
+    """
+    jars = spark_jars(settings)
+    check_versions(jars)
+    java = "-Xss8m -XX:+UseParallelGC -Duser.timezone=UTC"
+    conf = {
+        "spark.driver.memory": f"{int(memory_gb * 1024)}m",
+        "spark.driver.extraJavaOptions": java,
+        "spark.executor.extraJavaOptions": java,
+        "spark.driver.host": "127.0.0.1" if settings.spark_master.startswith("local") else "",
+        "spark.driver.bindAddress": "127.0.0.1" if settings.spark_master.startswith("local") else "",
+        "spark.jars": ",".join(jars),
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.ansi.enabled": "true",
+        "spark.sql.shuffle.partitions": "4",
+        "spark.sql.adaptive.enabled": "true",
+        "spark.sql.execution.arrow.pyspark.enabled": "true",
+        "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+        "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+        "spark.databricks.delta.snapshotPartitions": "2",
+        "spark.hadoop.fs.s3a.endpoint": settings.s3_endpoint,
+        "spark.hadoop.fs.s3a.endpoint.region": settings.s3_region,
+        "spark.hadoop.fs.s3a.path.style.access": "true",
+        "spark.hadoop.fs.s3a.connection.ssl.enabled": str(settings.s3_endpoint.startswith("https://")).lower(),
+        "spark.hadoop.fs.s3a.access.key": settings.s3_access_key,
+        "spark.hadoop.fs.s3a.secret.key": settings.s3_secret_key.get_secret_value(),
+        "spark.hadoop.fs.s3a.attempts.maximum": "5",
+        **(extra or {}),
+    }
+    builder = SparkSession.builder.appName(name).master(settings.spark_master)
+    for key, value in conf.items():
+        if value:
+            builder = builder.config(key, value)
+    session = builder.getOrCreate()
+    session.sparkContext.setLogLevel("ERROR")
+    return session
