@@ -1,0 +1,37 @@
+"""The errors of the serving side: those that a later try may cure apart from those that need a person."""
+
+from __future__ import annotations
+
+from lakehouse.errors import GlobalMartError
+
+
+class ServingError(GlobalMartError):
+    """Base of the errors of the refresher and the API."""
+
+
+class SourceError(ServingError):
+    """A gold table cannot be read: the store is away, or the table is damaged. The last good files stay in use."""
+
+
+class ServingFileError(ServingError):
+    """The serving folder has no usable file: the refresher has not run yet, or its files are damaged."""
+
+
+class TableMissingError(ServingError):
+    """A gold table has not been materialised yet, so there is nothing true to answer."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        super().__init__(f"The table {path} has not been materialised yet, so this route has nothing to answer from.")
+
+
+class QueryTimeoutError(ServingError):
+    """A statement was stopped because it ran longer than the limit."""
+
+
+class CursorError(ServingError):
+    """The cursor was not made by this API, or not for this request."""
+
+
+class CursorGoneError(ServingError):
+    """The cursor belongs to a version of the table that is no longer served."""
