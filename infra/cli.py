@@ -1,0 +1,150 @@
+"""The `globalmart` command: wires the parts' commands together, and turns errors meant for people into one sentence."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import subprocess
+import sys
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from lakehouse.errors import GlobalMartError
+from lakehouse.settings import CHECKOUT
+
+# Commands of other packages: imported only when they are used, so that `globalmart --help` answers at once.
+_ELSEWHERE = {
+    "generate": (
+        "ingestion.command",
+        "generate",
+        "Send shop events to Kafka: live at a rate, or as history over days.",
+    ),
+    "prove": ("lakehouse.command", "prove", "Prove that every record is accounted for, from Kafka offset to gold."),
+    "bench": ("lakehouse.command", "bench", "Run one benchmark beside its peer."),
+    "demo": ("infra.demo", "demo", "Everything once: history, live traffic, batch, the books, a first look."),
+}
+
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    help="GlobalMart: a streaming lakehouse whose books balance.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+_out = Console(highlight=False)
+
+Services = Annotated[list[str] | None, typer.Option(metavar="SERVICE", help="Start only this one; may be repeated.")]
+Without = Annotated[list[str] | None, typer.Option(metavar="SERVICE", help="Leave this one out; may be repeated.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+@app.command(epilog="Example: globalmart setup")
+def setup() -> None:
+    """Install what is missing: Python packages, Java, jars, MinIO."""
+    raise typer.Exit(subprocess.run([str(CHECKOUT / "infra" / "bootstrap.sh")], cwd=CHECKOUT).returncode)
+
+
+@app.command(epilog="Example: globalmart up --without dagster-daemon --without dagster-webserver")
+def up(only: Services = None, without: Without = None) -> None:
+    """Start the local stack and wait until each service is healthy, in order."""
+    from infra import stack
+
+    stack.up(only or (), without or (), say=lambda text: _out.print(f"  {text}", markup=False, soft_wrap=True))
+
+
+@app.command(epilog="Example: globalmart down")
+def down() -> None:
+    """Stop the local stack; no process is left."""
+    from infra import stack
+
+    stack.down(say=lambda text: _out.print(f"  {text}", markup=False, soft_wrap=True))
+
+
+@app.command(epilog="Example: globalmart status --json")
+def status(as_json: Json = False) -> None:
+    """Show state, address, uptime, restarts and health of each service; exit 1 unless all are healthy."""
+    from infra import stack
+
+    statuses = stack.status()
+    if as_json:
+        print(stack.as_json(statuses))
+    else:
+        _out.print(_status_table(statuses))
+    if not all(status.healthy for status in statuses if status.wanted):
+        raise typer.Exit(1)
+
+
+def _status_table(statuses: list[Any]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for title in ("service", "state", "address", "pid", "uptime", "restarts", "health"):
+        table.add_column(title, justify="right" if title in {"pid", "uptime", "restarts"} else "left")
+    for one in statuses:
+        colour = "green" if one.healthy else "red" if one.wanted else "dim"
+        table.add_row(
+            one.name, f"[{colour}]{one.state.lower()}[/]", one.address, str(one.pid or "-"),
+            _duration(one.uptime_seconds) if one.pid else "-", str(one.restarts), one.health,
+        )  # fmt: skip
+    return table
+
+
+def _duration(seconds: int) -> str:
+    minutes, rest = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}"
+
+
+@app.command(epilog="Example: globalmart doctor")
+def doctor(as_json: Json = False) -> None:
+    """Name what is missing, taken or too small on this machine and what to do; exit 1 when there is a problem."""
+    from infra.doctor import examine
+
+    findings = examine()
+    if as_json:
+        print(json.dumps({"ok": all(f.ok for f in findings), "findings": [asdict(f) for f in findings]}, indent=2))
+    else:
+        for finding in findings:
+            mark = "[green]ok [/]" if finding.ok else "[red]no [/]"
+            _out.print(f"{mark} {finding.what:<14}", end="")
+            _out.print(finding.words, markup=False, soft_wrap=True)
+    if not all(finding.ok for finding in findings):
+        raise typer.Exit(1)
+
+
+def _register(name: str, module: str, function: str, summary: str) -> None:
+    """A command that imports `module` only when it runs, and leaves all its arguments and its --help to it."""
+
+    @app.command(
+        name,
+        help=summary,
+        add_help_option=False,
+        context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+    )
+    def run(context: typer.Context) -> None:
+        single = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
+        single.command(name)(getattr(importlib.import_module(module), function))
+        single(args=context.args, prog_name=f"globalmart {name}")
+
+
+for _name, _place in _ELSEWHERE.items():
+    _register(_name, *_place)
+
+
+def main() -> None:
+    """Run the command; errors meant for people become one sentence and exit code 1."""
+    try:
+        app()
+    except GlobalMartError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        sys.exit(1)
+    except BrokenPipeError:
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

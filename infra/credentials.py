@@ -1,0 +1,67 @@
+"""The secret file of each service and of the two superusers: made once, mode 0600, in a folder of mode 0700."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from pathlib import Path
+from typing import get_args
+from urllib.parse import urlsplit
+
+from infra.envfile import write_private
+from lakehouse.errors import SettingsError
+from lakehouse.settings import Service, Settings
+
+SERVICES: tuple[Service, ...] = get_args(Service)
+# The database that each service's own role may write; `batch` is Dagster, whose storage is a database of its own.
+DATABASES = {"streaming": "globalmart", "batch": "dagster", "serving": "globalmart"}
+
+
+def minio_root_file(settings: Settings) -> Path:
+    """Read by the MinIO server itself and by the bootstrap, by nothing else."""
+    return settings.secrets_dir / "minio-root.env"
+
+
+def postgres_superuser_file(settings: Settings) -> Path:
+    return settings.secrets_dir / "postgres-superuser"
+
+
+def read_pairs(path: Path) -> dict[str, str]:
+    """NAME=value lines of a file of ours. Raises SettingsError where it cannot be read."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} cannot be read ({error}): remove it and run `globalmart up`.") from None
+    return dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
+
+
+def _render(settings: Settings, service: Service, old: dict[str, str]) -> str:
+    """The secret file of `service`: secrets of `old` stay, addresses are those of `settings`."""
+    password = urlsplit(old.get("GLOBALMART_POSTGRES_URL", "")).password or secrets.token_urlsafe(24)
+    address = f"127.0.0.1:{settings.postgres_port}/{DATABASES[service]}"
+    values = {
+        "GLOBALMART_S3_ACCESS_KEY": service,
+        "GLOBALMART_S3_SECRET_KEY": old.get("GLOBALMART_S3_SECRET_KEY") or secrets.token_urlsafe(24),
+        "GLOBALMART_POSTGRES_URL": f"postgresql://{service}:{password}@{address}",
+    }
+    if service == "serving":
+        digest = hashlib.sha256(settings.api_key.get_secret_value().encode()).hexdigest()
+        values["GLOBALMART_API_KEY_SHA256"] = digest
+    return "".join(f"{name}={value}\n" for name, value in values.items())
+
+
+def ensure_credentials(settings: Settings) -> None:
+    """Make the missing secret files and bring addresses and the API key's hash up to date. Raises SettingsError."""
+    settings.secrets_dir.mkdir(parents=True, exist_ok=True)
+    settings.secrets_dir.chmod(0o700)
+    write_private(
+        minio_root_file(settings),
+        f"MINIO_ROOT_USER=root-{secrets.token_hex(4)}\nMINIO_ROOT_PASSWORD={secrets.token_urlsafe(32)}\n",
+    )
+    write_private(postgres_superuser_file(settings), secrets.token_urlsafe(32))
+    for service in SERVICES:
+        path = settings.secrets_dir / f"{service}.env"
+        old = read_pairs(path) if path.exists() else {}
+        text = _render(settings, service, old)
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            write_private(path, text, replace=True)

@@ -1,0 +1,114 @@
+"""MinIO at bootstrap: the lake's bucket, and a user per service that may write only the prefixes of its own tables."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from urllib.parse import urlsplit
+
+from infra.credentials import minio_root_file, read_pairs
+from lakehouse.errors import StorageError
+from lakehouse.settings import Settings
+from lakehouse.storage import bucket, is_s3
+from lakehouse.tables import TABLES
+
+_ARN = "arn:aws:s3:::"
+_READ = ["s3:GetObject", "s3:GetObjectAttributes"]
+_WRITE = ["s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"]
+
+
+def written_prefixes() -> dict[str, list[str]]:
+    """Per service, the key patterns below the lake's root that it may write."""
+    own = {owner: [f"{table.path}/*" for table in TABLES if table.owner == owner] for owner in ("streaming", "batch")}
+    own["streaming"] += ["ops/leases/streaming*"]
+    own["batch"] += ["ops/leases/batch*", "ops/ledger_batch/*"]
+    return {name: list(dict.fromkeys(patterns)) for name, patterns in own.items()}
+
+
+def policies(settings: Settings) -> dict[str, dict[str, Any]]:
+    """The policy of each user, as S3 policy documents."""
+    name = bucket(settings)
+    below = settings.lake_uri.split("://", 1)[1][len(name) :].strip("/")
+    root = f"{below}/" if below else ""
+    written = written_prefixes()
+    read = {"streaming": ["*"], "batch": ["*"], "serving": ["gold/*", "silver/*", "ops/*"], "reader": ["*"]}
+    return {user: _policy(name, root, read[user], written.get(user, [])) for user in read}
+
+
+def _policy(name: str, root: str, read: list[str], written: list[str]) -> dict[str, Any]:
+    listing: dict[str, Any] = {"Effect": "Allow", "Action": ["s3:ListBucket"], "Resource": [_ARN + name]}
+    if read != ["*"]:
+        listing["Condition"] = {"StringLike": {"s3:prefix": [root + pattern for pattern in read]}}
+    statements: list[dict[str, Any]] = [
+        {"Effect": "Allow", "Action": ["s3:GetBucketLocation"], "Resource": [_ARN + name]},
+        listing,
+        {"Effect": "Allow", "Action": _READ, "Resource": [f"{_ARN}{name}/{root}{pattern}" for pattern in read]},
+    ]
+    if written:
+        places = [f"{_ARN}{name}/{root}{pattern}" for pattern in written]
+        statements.append({"Effect": "Allow", "Action": _WRITE, "Resource": places})
+    return {"Version": "2012-10-17", "Statement": statements}
+
+
+def apply_users(settings: Settings) -> None:
+    """Make bucket, users and policies as they should be, whatever was there. Raises StorageError."""
+    if not is_s3(settings):
+        return
+    from minio import Minio
+    from minio.credentials import StaticProvider
+    from minio.error import MinioAdminException, MinioException
+    from minio.minioadmin import MinioAdmin
+    from urllib3.exceptions import HTTPError
+
+    root = read_pairs(minio_root_file(settings))
+    address = f"127.0.0.1:{settings.s3_port}"
+    user, password = root["MINIO_ROOT_USER"], root["MINIO_ROOT_PASSWORD"]
+    secrets = {
+        name: read_pairs(settings.secrets_dir / f"{name}.env")["GLOBALMART_S3_SECRET_KEY"] for name in _services()
+    }
+    secrets[settings.s3_access_key] = settings.s3_secret_key.get_secret_value()
+    try:
+        client = Minio(address, access_key=user, secret_key=password, secure=False, region=settings.s3_region)
+        if not client.bucket_exists(bucket_name=bucket(settings)):
+            client.make_bucket(bucket_name=bucket(settings))
+        admin = MinioAdmin(endpoint=address, credentials=StaticProvider(user, password), secure=False)
+        for name, policy in policies(settings).items():
+            admin.policy_add(f"globalmart-{name}", policy=policy)
+            key = settings.s3_access_key if name == "reader" else name
+            admin.user_add(key, secrets[key])
+            admin.policy_set(f"globalmart-{name}", user=key)
+    except (MinioException, MinioAdminException, HTTPError, OSError, ValueError, json.JSONDecodeError) as error:
+        raise StorageError(f"MinIO's users cannot be set up on {address}: {error}. See `globalmart doctor`.") from None
+
+
+def _services() -> tuple[str, ...]:
+    return ("streaming", "batch", "serving")
+
+
+def check_reader(settings: Settings) -> str:
+    """Whether the pair in `.env` is accepted; the empty text, or what is wrong in one sentence."""
+    import boto3
+    from botocore.config import Config
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    client = boto3.client(
+        "s3",
+        endpoint_url=settings.s3_endpoint,
+        region_name=settings.s3_region,
+        aws_access_key_id=settings.s3_access_key or "none",
+        aws_secret_access_key=settings.s3_secret_key.get_secret_value() or "none",
+        config=Config(connect_timeout=3, read_timeout=5, retries={"max_attempts": 1}),
+    )
+    try:
+        client.list_objects_v2(Bucket=bucket(settings), MaxKeys=1)
+    except ClientError as error:
+        code = error.response.get("Error", {}).get("Code", "?")
+        return (
+            f"The S3 service at {urlsplit(settings.s3_endpoint).netloc} refuses the pair in .env ({code}): put right "
+            "GLOBALMART_S3_ACCESS_KEY and GLOBALMART_S3_SECRET_KEY."
+        )
+    except (BotoCoreError, ValueError) as error:
+        return (
+            f"The S3 service at {settings.s3_endpoint} does not answer ({type(error).__name__}): run `globalmart up`."
+        )
+    return ""

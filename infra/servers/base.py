@@ -1,0 +1,81 @@
+"""What every server's module says of it: the command to run, and its health in words."""
+
+from __future__ import annotations
+
+import json
+import os
+import urllib.error
+import urllib.request
+from dataclasses import dataclass, field
+from typing import Any
+
+import psutil
+
+from lakehouse import heartbeat
+from lakehouse.settings import Settings
+
+
+@dataclass(frozen=True)
+class Launch:
+    """The command of a server and the environment variables it needs beyond the common ones."""
+
+    command: list[str]
+    env: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Health:
+    ok: bool
+    words: str
+
+
+def get_json(url: str, body: dict[str, Any] | None = None, timeout: float = 3.0) -> Any:
+    """The JSON answer of `url`; None for an empty answer. Raises OSError (no answer, an HTTP error) and ValueError."""
+    data = json.dumps(body).encode() if body is not None else None
+    request = urllib.request.Request(url, data, {"Content-Type": "application/json"})  # noqa: S310 our own addresses
+    with urllib.request.urlopen(request, timeout=timeout) as answer:  # noqa: S310
+        text = answer.read()
+    return json.loads(text) if text else None
+
+
+def http_health(url: str, words: str) -> Health:
+    try:
+        get_json(url)
+    except urllib.error.HTTPError as error:
+        return Health(False, f"answers {error.code} on {url}")
+    except OSError:
+        return Health(False, f"does not answer on {url}")
+    except ValueError:
+        return Health(True, words)
+    return Health(True, words)
+
+
+def heartbeat_health(settings: Settings, service: str, pid: int | None) -> Health:
+    """Healthy when the last heartbeat is fresh, of the running process, and says so."""
+    beat = heartbeat.read(settings, service)
+    if beat is None:
+        return Health(False, "no heartbeat yet")
+    if pid is not None and not _same_process(beat["pid"], pid):
+        return Health(False, "starting, no heartbeat of this process yet")
+    if beat["is_stale"]:
+        return Health(False, f"no heartbeat for {beat['age_seconds']:.0f} s")
+    state = str(beat["state"])
+    extra = {k: v for k, v in beat.items() if k in {"reason", "error", "detail", "message"} and v}
+    words = state + "".join(f", {value}" for value in extra.values())
+    return Health(state == "running", words)
+
+
+def _same_process(beating: int, started: int) -> bool:
+    """Whether the process that beats is the one that was started, or a descendant of it."""
+    if beating == started:
+        return True
+    try:
+        return any(parent.pid == started for parent in psutil.Process(beating).parents())
+    except psutil.Error:
+        return False
+
+
+def common_env() -> dict[str, str]:
+    """The environment of every server: ours, without what belongs in secret files."""
+    hidden = {"S3_ACCESS_KEY", "S3_SECRET_KEY", "POSTGRES_URL", "API_KEY", "API_KEY_SHA256", "SERVICE"}
+    return {k: v for k, v in os.environ.items() if k not in {f"GLOBALMART_{name}" for name in hidden}}

@@ -1,0 +1,103 @@
+"""Dagster: its instance on PostgreSQL, its web pages and its daemon."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import psutil
+
+from infra.credentials import read_pairs
+from infra.envfile import write_private
+from infra.servers.base import Health, Launch, get_json
+from lakehouse.settings import CHECKOUT, Settings
+
+_WORKSPACE = CHECKOUT / "workspace.yaml"
+_DAEMONS = "{ instance { daemonHealth { allDaemonStatuses { daemonType required healthy } } } }"
+
+
+def _instance_yaml(home: Path) -> str:
+    """One run at a time: each Spark run has a JVM of its own, and batch tables have one writer."""
+    return f"""# Written by `globalmart up`.
+storage:
+  postgres:
+    postgres_url:
+      env: DAGSTER_POSTGRES_URL
+concurrency:
+  runs:
+    max_concurrent_runs: 1
+run_monitoring:
+  enabled: true
+telemetry:
+  enabled: false
+local_artifact_storage:
+  module: dagster._core.storage.root
+  class: LocalArtifactStorage
+  config:
+    base_dir: {home}
+compute_logs:
+  module: dagster._core.storage.local_compute_log_manager
+  class: LocalComputeLogManager
+  config:
+    base_dir: {home / "compute_logs"}
+"""
+
+
+def instance_env(settings: Settings) -> dict[str, str]:
+    """What a process needs to work on the stack's Dagster instance; writes `dagster.yaml` if it differs."""
+    home = settings.state_dir / "dagster"
+    path = home / "dagster.yaml"
+    text = _instance_yaml(home)
+    if not path.exists() or path.read_text() != text:
+        write_private(path, text, replace=True)
+    secret = read_pairs(settings.secrets_dir / "batch.env")
+    return {
+        "DAGSTER_HOME": str(home),
+        "DAGSTER_POSTGRES_URL": secret["GLOBALMART_POSTGRES_URL"],
+        "DAGSTER_DISABLE_TELEMETRY": "1",
+        "GLOBALMART_SERVICE": "batch",
+    }
+
+
+def _program(name: str) -> str:
+    return str(Path(sys.executable).with_name(name))
+
+
+def prepare_webserver(settings: Settings) -> Launch:
+    command = [
+        _program("dagster-webserver"),
+        "-h",
+        "127.0.0.1",
+        "-p",
+        str(settings.dagster_port),
+        "-w",
+        str(_WORKSPACE),
+    ]
+    return Launch(command, instance_env(settings))
+
+
+def prepare_daemon(settings: Settings) -> Launch:
+    return Launch([_program("dagster-daemon"), "run", "-w", str(_WORKSPACE)], instance_env(settings))
+
+
+def webserver_health(settings: Settings, pid: int | None) -> Health:  # noqa: ARG001 one signature for all servers
+    try:
+        info = get_json(f"http://127.0.0.1:{settings.dagster_port}/server_info")
+    except (OSError, ValueError):
+        return Health(False, f"does not answer on port {settings.dagster_port}")
+    return Health(True, f"answers, version {info.get('dagster_webserver_version', '?')}")
+
+
+def daemon_health(settings: Settings, pid: int | None) -> Health:
+    """By the daemons' heartbeats, as the web server reads them; without a web server only the process is known."""
+    try:
+        answer = get_json(f"http://127.0.0.1:{settings.dagster_port}/graphql", {"query": _DAEMONS})
+    except (OSError, ValueError):
+        return Health(
+            pid is not None and psutil.pid_exists(pid), "runs; its heartbeats are unknown without the web server"
+        )
+    statuses = answer["data"]["instance"]["daemonHealth"]["allDaemonStatuses"]
+    silent = [status["daemonType"].lower() for status in statuses if status["required"] and not status["healthy"]]
+    if silent:
+        return Health(False, f"no heartbeat of {', '.join(silent)}")
+    return Health(True, "all daemons beat")

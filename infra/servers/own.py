@@ -1,0 +1,36 @@
+"""The platform's own services: the streaming service, the refresher and the REST API."""
+
+from __future__ import annotations
+
+import sys
+
+from infra.servers.base import Health, Launch, heartbeat_health, http_health
+from lakehouse.settings import Settings
+
+
+def prepare_streaming(settings: Settings) -> Launch:  # noqa: ARG001 one signature for all servers
+    return Launch([sys.executable, "-m", "lakehouse.streams.service"], {"GLOBALMART_SERVICE": "streaming"})
+
+
+def prepare_refresher(settings: Settings) -> Launch:  # noqa: ARG001
+    return Launch([sys.executable, "-m", "api.refresher"], {"GLOBALMART_SERVICE": "serving"})
+
+
+def prepare_api(settings: Settings) -> Launch:
+    command = [
+        sys.executable, "-m", "uvicorn", "--factory", "api.app:create_app",
+        "--host", "127.0.0.1", "--port", str(settings.api_port), "--no-server-header", "--log-level", "warning",
+    ]  # fmt: skip
+    return Launch(command, {"GLOBALMART_SERVICE": "serving"})
+
+
+def streaming_health(settings: Settings, pid: int | None) -> Health:
+    return heartbeat_health(settings, "streaming", pid)
+
+
+def refresher_health(settings: Settings, pid: int | None) -> Health:
+    return heartbeat_health(settings, "refresher", pid)
+
+
+def api_health(settings: Settings, pid: int | None) -> Health:  # noqa: ARG001
+    return http_health(f"http://127.0.0.1:{settings.api_port}/health", "answers")

