@@ -1,0 +1,1 @@
+"""All Dagster definitions, found by themselves: one module per concept."""

@@ -1,0 +1,12 @@
+"""The one entry point of Dagster: everything in `defs/` is found and loaded. Nothing is defined here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import dagster as dg
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    return dg.load_from_defs_folder(project_root=Path(__file__).parents[1])

@@ -1,0 +1,78 @@
+"""How tables become assets: keys, groups, owners and metadata derived from `lakehouse.tables`. No definitions here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dagster as dg
+
+from lakehouse.contracts import CONTRACTS
+from lakehouse.tables import (
+    BRONZE_EVENTS,
+    CUSTOMER_RFM,
+    ORDERS_BY_MINUTE,
+    PRODUCTS,
+    SALES_BY_MINUTE,
+    TRANSACTION_ITEMS,
+    TRANSACTIONS,
+    Table,
+)
+
+# What each table is made from, beyond the rule that silver and ops come from bronze
+_SOURCES: dict[str, tuple[Table, ...]] = {
+    TRANSACTION_ITEMS.path: (TRANSACTIONS, PRODUCTS),
+    SALES_BY_MINUTE.path: (TRANSACTION_ITEMS,),
+    ORDERS_BY_MINUTE.path: (TRANSACTIONS,),
+    CUSTOMER_RFM.path: (TRANSACTIONS,),
+}
+
+
+def key(table: Table) -> dg.AssetKey:
+    """`silver/transactions` in the lake is `silver/transactions` in Dagster."""
+    return dg.AssetKey(table.path.split("/"))
+
+
+def topic_key(topic: str) -> dg.AssetKey:
+    return dg.AssetKey(["kafka", topic])
+
+
+def sources(table: Table) -> list[dg.AssetKey]:
+    """Keys of what `table` is made from."""
+    if table is BRONZE_EVENTS:
+        return [topic_key(topic) for topic in CONTRACTS]
+    return [key(source) for source in _SOURCES.get(table.path, (BRONZE_EVENTS,))]
+
+
+def description(table: Table) -> str:
+    name = ", ".join(f"`{column}`" for column in table.key)
+    return f"One row: {table.grain}.\n\nKey: {name}. Written by the {table.owner} service, which alone may write it."
+
+
+def column_schema(table: Table) -> dg.TableSchema:
+    """Every column with type, meaning and constraints."""
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(
+                column.name,
+                str(column.type),
+                description=column.meaning,
+                constraints=dg.TableColumnConstraints(nullable=column.nullable, unique=table.key == (column.name,)),
+            )
+            for column in table.columns
+        ]
+    )
+
+
+def attributes(table: Table) -> dict[str, Any]:
+    """The arguments that an asset or an external asset of `table` shares."""
+    metadata: dict[str, Any] = {"dagster/table_name": table.path, "dagster/column_schema": column_schema(table)}
+    if table.partition_by:
+        metadata["partition_expr"] = table.partition_by[0]
+    return {
+        "key": key(table),
+        "deps": sources(table),
+        "group_name": table.layer,
+        "owners": [f"team:{table.owner}"],
+        "description": description(table),
+        "metadata": metadata,
+    }

@@ -1,0 +1,59 @@
+"""The Spark session of a Dagster run, as a resource type: one JVM per run, under the batch lease. No definitions here."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any
+
+import dagster as dg
+from dagster_pyspark import PySparkResource
+from pydantic import Field, PrivateAttr
+from pyspark.sql import DataFrame, SparkSession
+
+from lakehouse import batch
+from lakehouse.session import build_session
+from lakehouse.settings import Settings, load_settings
+from lakehouse.tables import Table
+
+
+class LakehouseSpark(PySparkResource):
+    """dagster-pyspark's resource around `lakehouse.session`; settings and secrets are those of the batch service.
+
+    `spark_config` overrides single Spark settings. Silver is read at one cut for the whole run, so that its tables agree.
+    """
+
+    spark_config: dict[str, Any] = Field(default_factory=dict)
+    _settings: Settings | None = PrivateAttr(default=None)
+    _cut: dict[str, int] | None = PrivateAttr(default=None)
+
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Generator[LakehouseSpark, None, None]:
+        settings = load_settings("batch")
+        was_running = SparkSession.getActiveSession() is not None
+        session = build_session(
+            settings, f"globalmart-batch {context.run_id or ''}".strip(), settings.batch_memory_gb, self.spark_config
+        )
+        self._settings, self._spark_session, self._cut = settings, session, None
+        try:
+            yield self
+        finally:
+            if not was_running:
+                session.stop()
+
+    @property
+    def settings(self) -> Settings:
+        assert self._settings is not None  # noqa: S101 - Dagster hands the resource out inside yield_for_execution alone
+        return self._settings
+
+    def silver_version(self, table: Table) -> int:
+        """The version of a streaming table that this run reads."""
+        if self._cut is None:
+            self._cut = batch.cut(self.spark_session, self.settings)
+        return batch.version_at(self.settings, table, self._cut)
+
+    def read(self, table: Table, version: int | None = None) -> DataFrame:
+        """Rows of `table`: a streaming table at the run's cut, a batch table at its newest, or at `version`."""
+        if version is None and table.owner == "streaming":
+            version = self.silver_version(table)
+        return batch.read(self.spark_session, self.settings, table, version)
