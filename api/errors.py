@@ -25,8 +25,8 @@ class TableMissingError(ServingError):
         super().__init__(f"The table {path} has not been materialised yet, so this route has nothing to answer from.")
 
 
-class QueryTimeoutError(ServingError):
-    """A statement was stopped because it ran longer than the limit."""
+class QueryLimitError(ServingError):
+    """A statement was stopped because it ran longer, or took more memory, than it may."""
 
 
 class CursorError(ServingError):
@@ -35,3 +35,7 @@ class CursorError(ServingError):
 
 class CursorGoneError(ServingError):
     """The cursor belongs to a version of the table that is no longer served."""
+
+
+class NotFoundError(ServingError):
+    """What was asked for by name does not exist in the version that is served."""

@@ -1,0 +1,46 @@
+"""The OpenAPI document: FastAPI's own, with the problem model, and with the key required where auth.py requires it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from api.problems import Problem
+
+DESCRIPTION = """Gold figures of the GlobalMart lakehouse, at most a few seconds old.
+
+* **Key**: every route under `/v1` wants the header `X-API-Key`; press *Authorize* and paste the key from `.env`.
+* **Lists** are `{data, next_cursor, table_version, known_at}`. Send `next_cursor` as `cursor` for the next page: all pages of one
+  answer come from one version of the table.
+* **Money** is a JSON number with exactly two decimals, in USD. **Times** are RFC 3339 in UTC; a day is a UTC day.
+* **Errors** are problem documents (RFC 9457) whose `detail` says what to do.
+"""
+TAGS = [
+    {"name": "sales", "description": "What is sold, by event time."},
+    {"name": "customers", "description": "Customers by recency, frequency and monetary value."},
+    {"name": "health", "description": "For the operator and the load balancer; no key needed."},
+]
+
+
+def install(app: FastAPI) -> None:
+    """Make `app.openapi` give the document; built at the first request for it."""
+
+    def document() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            schema = get_openapi(
+                title=app.title,
+                version=app.version,
+                summary=app.summary,
+                description=app.description,
+                routes=app.routes,
+                tags=app.openapi_tags,
+            )
+            models = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+            schema["components"]["schemas"].update(models.pop("$defs"))
+            schema["components"]["schemas"]["Problem"] = models
+            app.openapi_schema = schema
+        return app.openapi_schema
+
+    app.openapi = document  # type: ignore[method-assign]

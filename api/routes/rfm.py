@@ -1,0 +1,167 @@
+"""GET /v1/rfm/segments and GET /v1/customers/{user_id}/rfm: customers by recency, frequency and monetary value."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.cursors import Page, decode, encode, fingerprint
+from api.deps import GenerationDep
+from api.errors import NotFoundError
+from api.problems import responses
+from api.responses import ExactJSONResponse, Listing, Mean, Money, mean
+from api.serving import Generation
+from api.sums import Paged
+from lakehouse.tables import CUSTOMER_RFM
+
+router = APIRouter(tags=["customers"])
+_AS_OF = "Last of the 365 days looked at (UTC day). Default: the newest there is."
+
+
+class SegmentsQuery(Paged):
+    as_of_date: date | None = Field(None, description=_AS_OF, examples=["2026-03-14"])
+
+
+class CustomerQuery(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    as_of_date: date | None = Field(None, description=_AS_OF, examples=["2026-03-14"])
+
+
+class Segment(BaseModel):
+    """The customers of one segment on one day."""
+
+    as_of_date: date = Field(description="Last of the 365 days looked at (UTC day).", examples=["2026-03-14"])
+    segment: str = Field(description="Name of the segment.", examples=["champions"])
+    customer_count: int = Field(description="Customers in it.", examples=[2])
+    monetary: Money = Field(description="What they spent together, USD.", examples=[1250.50])
+    mean_recency_days: Mean = Field(description="Mean days since the last purchase.", examples=[1.50])
+    mean_frequency: Mean = Field(description="Mean number of transactions.", examples=[6.50])
+    mean_monetary: Money = Field(description="`monetary` / `customer_count`, USD.", examples=[625.25])
+
+
+class SegmentList(Listing[Segment]):
+    """A page of segments."""
+
+
+class CustomerRfm(BaseModel):
+    """One customer on one day."""
+
+    user_id: str = Field(description="The customer.", examples=["u1"])
+    as_of_date: date = Field(description="Last of the 365 days looked at (UTC day).", examples=["2026-03-14"])
+    recency_days: int = Field(description="Days from the last purchase to `as_of_date`.", examples=[1])
+    frequency: int = Field(description="Transactions.", examples=[7])
+    monetary: Money = Field(description="What the customer spent, USD.", examples=[700.50])
+    r_score: int = Field(description="1 to 5, 5 is most recent.", ge=1, le=5, examples=[5])
+    f_score: int = Field(description="1 to 5, 5 is most frequent.", ge=1, le=5, examples=[5])
+    m_score: int = Field(description="1 to 5, 5 is most money.", ge=1, le=5, examples=[4])
+    segment: str = Field(description="Name of the segment.", examples=["champions"])
+    table_version: int = Field(description="Version of the gold table that the answer is made from.", examples=[3])
+    known_at: datetime = Field(description="When that version was written (UTC).", examples=["2026-03-15T01:10:00Z"])
+
+
+@router.get(
+    "/v1/rfm/segments",
+    summary="RFM segments",
+    response_model=SegmentList,
+    responses=responses(
+        "bad-cursor", "cursor-gone", "not-found", "invalid-request", "table-missing", "not-ready", "query-limit"
+    ),
+)
+def segments(generation: GenerationDep, query: Annotated[SegmentsQuery, Query()]) -> ExactJSONResponse:
+    """Size and value of each customer segment, sorted by its name.
+
+    RFM looks at the 365 days up to the end of `as_of_date`; scores go from 1 to 5, 5 is best.
+    """
+    meta = generation.meta(CUSTOMER_RFM)
+    key = generation.manifest.cursor_key
+    request = fingerprint("/v1/rfm/segments", query.model_dump())
+    if query.cursor:
+        page = decode(query.cursor, meta, request, key)
+        day, last = date.fromisoformat(page.last[0]), page.last[1]
+    else:
+        page, last = Page(meta.delta_version, meta.known_at), ""
+        day = _day(generation, query.as_of_date, page.version)
+    rows = generation.query(
+        """SELECT segment, count(*), sum(monetary), sum(recency_days), sum(frequency) FROM customer_rfm
+           WHERE delta_version <= ? AND as_of_date = ? AND segment > ? GROUP BY segment ORDER BY segment LIMIT ?""",
+        [page.version, day, last, query.limit + 1],
+    )
+    data = [
+        Segment(
+            as_of_date=day,
+            segment=name,
+            customer_count=count,
+            monetary=monetary,
+            mean_recency_days=mean(recency, count),
+            mean_frequency=mean(frequency, count),
+            mean_monetary=mean(monetary, count),
+        )
+        for name, count, monetary, recency, frequency in rows[: query.limit]
+    ]
+    next_cursor = None
+    if len(rows) > query.limit:
+        next_cursor = encode(replace(page, last=(day.isoformat(), data[-1].segment)), meta, request, key)
+    known_at = page.known_at.replace(tzinfo=UTC)
+    return ExactJSONResponse(
+        SegmentList(data=data, next_cursor=next_cursor, table_version=page.version, known_at=known_at)
+    )
+
+
+@router.get(
+    "/v1/customers/{user_id}/rfm",
+    summary="RFM of one customer",
+    response_model=CustomerRfm,
+    responses=responses("not-found", "invalid-request", "table-missing", "not-ready", "query-limit"),
+)
+def customer(
+    generation: GenerationDep,
+    user_id: Annotated[str, Path(description="The customer.", max_length=200, examples=["u1"])],
+    query: Annotated[CustomerQuery, Query()],
+) -> ExactJSONResponse:
+    """Recency, frequency, monetary value, scores and segment of one customer; 404 where there was no purchase in the 365 days."""
+    meta = generation.meta(CUSTOMER_RFM)
+    day = _day(generation, query.as_of_date, meta.delta_version)
+    rows = generation.query(
+        """SELECT recency_days, frequency, monetary, r_score, f_score, m_score, segment FROM customer_rfm
+           WHERE as_of_date = ? AND user_id = ?""",
+        [day, user_id],
+    )
+    if not rows:
+        raise NotFoundError(f"The customer {user_id} has no purchase in the 365 days up to {day}.")
+    recency, frequency, monetary, r, f, m, segment = rows[0]
+    return ExactJSONResponse(
+        CustomerRfm(
+            user_id=user_id,
+            as_of_date=day,
+            recency_days=recency,
+            frequency=frequency,
+            monetary=monetary,
+            r_score=r,
+            f_score=f,
+            m_score=m,
+            segment=segment,
+            table_version=meta.delta_version,
+            known_at=meta.known_at.replace(tzinfo=UTC),
+        )
+    )
+
+
+def _day(generation: Generation, wanted: date | None, version: int) -> date:
+    """`wanted`, or the newest day of `version`. Raises NotFoundError for a day that there is not."""
+    if wanted is None:
+        ((newest,),) = generation.query("SELECT max(as_of_date) FROM customer_rfm WHERE delta_version <= ?", [version])
+        if newest is None:
+            raise NotFoundError("The table gold/customer_rfm is empty: no day has been materialised.")
+        day: date = newest
+        return day
+    sql = "SELECT min(as_of_date), max(as_of_date), bool_or(as_of_date = ?) FROM customer_rfm WHERE delta_version <= ?"
+    ((first, last, is_there),) = generation.query(sql, [wanted, version])
+    if not is_there:
+        there = f"the table has days from {first} to {last}" if first else "the table is empty"
+        raise NotFoundError(f"There is no RFM as of {wanted}: {there}.")
+    return wanted

@@ -1,0 +1,147 @@
+"""Questions to the tables of partial sums: sums per period and dimension, one page at a time, pinned to a version."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+
+from api.cursors import Page, decode, encode, fingerprint, key_text
+from api.serving import Generation
+from lakehouse.tables import Table
+
+Interval = Literal["minute", "hour", "day"]
+Country = Literal["US", "GB", "DE", "IN", "BR"]
+DEFAULT_WINDOW = timedelta(hours=24)
+MOST_ROWS = 5000
+
+
+def _utc(moment: datetime) -> datetime:
+    return moment.astimezone(UTC).replace(tzinfo=None)
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_utc)]
+
+
+class Paged(BaseModel):
+    """The parameters of every list. Unknown parameters are refused: a mistyped filter must not pass for no filter."""
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+    limit: int = Field(500, ge=1, le=MOST_ROWS, description="Most rows on a page.", examples=[100])
+    cursor: str | None = Field(None, max_length=2000, description="`next_cursor` of the page before.")
+
+
+class PeriodQuery(Paged):
+    """The parameters that all questions by period share."""
+
+    interval: Interval = Field("hour", description="Length of a period, in UTC.", examples=["hour"])
+    from_: Moment | None = Field(
+        None,
+        alias="from",
+        description="First moment of event time, RFC 3339 with zone. Default: 24 hours before `to`. A moment within a period cuts it.",
+        examples=["2026-03-14T00:00:00Z"],
+    )
+    to: Moment | None = Field(
+        None,
+        description="First moment after the time asked for. Default: the end of the newest minute that gold knows.",
+        examples=["2026-03-15T00:00:00Z"],
+    )
+    country: list[Country] = Field(
+        [], description="Only these countries of the visit; repeat for several.", examples=[["US", "DE"]]
+    )
+
+    @model_validator(mode="after")
+    def _in_order(self) -> PeriodQuery:
+        if self.from_ and self.to and self.from_ >= self.to:
+            raise ValueError("`from` must lie before `to`")
+        return self
+
+
+@dataclass(frozen=True)
+class Question:
+    """Sums of `measures` per period and `dimensions`, rows filtered by `filters` (column: values, empty for all)."""
+
+    table: Table
+    interval: Interval
+    dimensions: tuple[str, ...]
+    measures: tuple[str, ...]
+    filters: Mapping[str, Sequence[str]]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One page. A row is the period's start (UTC, with zone), the dimensions and the measures, in the question's order."""
+
+    rows: list[tuple[Any, ...]]
+    next_cursor: str | None
+    table_version: int
+    known_at: datetime
+
+
+def ask(generation: Generation, question: Question, query: PeriodQuery, route: str) -> Answer:
+    """Answer `question` for the page that `query` asks for.
+
+    Raises TableMissingError, CursorError, CursorGoneError, QueryLimitError and ServingFileError.
+    """
+    meta = generation.meta(question.table)
+    request = fingerprint(route, query.model_dump())
+    if query.cursor:
+        page = decode(query.cursor, meta, request, generation.manifest.cursor_key)
+    else:
+        page = Page(meta.delta_version, meta.known_at, _window(generation, question.table, query))
+    if page.window is None:
+        return Answer([], None, page.version, page.known_at.replace(tzinfo=UTC))
+    sql, parameters = _statement(question, page, query.limit + 1)
+    found = generation.query(sql, parameters)
+    rows = [(row[0].replace(tzinfo=UTC), *row[1:]) for row in found[: query.limit]]
+    next_cursor = None
+    if len(found) > query.limit:
+        keys = found[query.limit - 1][: 1 + len(question.dimensions)]
+        rest = replace(page, last=tuple(key_text(value) for value in keys))
+        next_cursor = encode(rest, meta, request, generation.manifest.cursor_key)
+    return Answer(rows, next_cursor, page.version, page.known_at.replace(tzinfo=UTC))
+
+
+def _window(generation: Generation, table: Table, query: PeriodQuery) -> tuple[datetime, datetime] | None:
+    """The time asked for (UTC without zone), defaults filled in; None where the table is empty and the time open."""
+    to = query.to
+    if to is None:
+        newest = generation.newest_minute(table)
+        if newest is None:
+            return None
+        to = newest + timedelta(minutes=1)
+        if query.from_ is not None:
+            to = max(to, query.from_)
+    return query.from_ if query.from_ is not None else to - DEFAULT_WINDOW, to
+
+
+def _statement(question: Question, page: Page, limit: int) -> tuple[str, list[Any]]:
+    assert page.window is not None  # noqa: S101 - the caller has answered an empty table
+    start, end = page.window
+    keys = ["period", *question.dimensions]
+    where = ["delta_version <= ?", "minute >= ?", "minute < ?"]
+    parameters: list[Any] = [page.version, start, end]
+    for column, values in question.filters.items():
+        if values:
+            where.append(f"{column} IN ({', '.join('?' * len(values))})")
+            parameters += values
+    if page.last:
+        # Periods before the last key are done: leaving them out spares their blocks.
+        where.append("minute >= ?::TIMESTAMP")
+        parameters.append(page.last[0])
+    having = (
+        f"HAVING ({', '.join(keys)}) > ({', '.join(['?::TIMESTAMP', *'?' * len(question.dimensions)])})"
+        if page.last
+        else ""
+    )
+    # Every name comes from code; every value is a parameter.
+    sql = f"""
+        SELECT date_trunc('{question.interval}', minute) AS period{"".join(f", {name}" for name in question.dimensions)},
+               {", ".join(f"sum({name})" for name in question.measures)}
+        FROM "{question.table.name}" WHERE {" AND ".join(where)}
+        GROUP BY {", ".join(keys)} {having} ORDER BY {", ".join(keys)} LIMIT ?"""  # noqa: S608
+    return sql, [*parameters, *page.last, limit]
