@@ -37,7 +37,8 @@ app = typer.Typer(
     help="GlobalMart: a streaming lakehouse whose books balance.",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-_out = Console(highlight=False)
+# Into a pipe, lines are not broken at the 80 columns that rich assumes there.
+_out = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
 
 Services = Annotated[list[str] | None, typer.Option(metavar="SERVICE", help="Start only this one; may be repeated.")]
 Without = Annotated[list[str] | None, typer.Option(metavar="SERVICE", help="Leave this one out; may be repeated.")]
