@@ -9,10 +9,9 @@ from typing import Any
 
 import pyspark.sql.functions as F
 from delta.tables import DeltaTable
+from deltalake.exceptions import TableNotFoundError
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.pandas.types import from_arrow_type
-
-from deltalake.exceptions import TableNotFoundError
 
 from lakehouse.errors import GlobalMartError
 from lakehouse.settings import Settings

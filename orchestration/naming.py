@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import dagster as dg
@@ -76,3 +77,13 @@ def attributes(table: Table) -> dict[str, Any]:
         "description": description(table),
         "metadata": metadata,
     }
+
+
+def batch_asset(
+    table: Table, partitions: dg.PartitionsDefinition | None = None
+) -> Callable[[Callable[..., dg.MaterializeResult[Any]]], dg.AssetsDefinition]:
+    """The decorator for an asset that writes `table` with Spark."""
+    kinds = {"pyspark", "deltalake", table.layer}
+    decorator: Callable[[Callable[..., dg.MaterializeResult[Any]]], dg.AssetsDefinition]
+    decorator = dg.asset(**attributes(table), partitions_def=partitions, kinds=kinds)
+    return decorator

@@ -2,6 +2,7 @@
 
 import time
 from datetime import date
+from typing import Any
 
 import dagster as dg
 import pyspark.sql.functions as F
@@ -9,13 +10,13 @@ import pyspark.sql.functions as F
 from lakehouse.batch import replace_day
 from lakehouse.tables import CUSTOMER_RFM, TRANSACTIONS
 from lakehouse.transforms.rfm import rfm
-from orchestration.naming import attributes
+from orchestration.naming import batch_asset
 from orchestration.partitions import DAILY
 from orchestration.spark import LakehouseSpark
 
 
-@dg.asset(**attributes(CUSTOMER_RFM), partitions_def=DAILY, kinds={"pyspark", "deltalake"})
-def customer_rfm(context: dg.AssetExecutionContext, spark: LakehouseSpark) -> dg.MaterializeResult:
+@batch_asset(CUSTOMER_RFM, DAILY)
+def customer_rfm(context: dg.AssetExecutionContext, spark: LakehouseSpark) -> dg.MaterializeResult[Any]:
     started = time.monotonic()
     day = date.fromisoformat(context.partition_key)
     source = spark.silver_version(TRANSACTIONS)
