@@ -1,0 +1,54 @@
+"""The streaming ledger, `ops/ledger_streaming`: one entry per micro-batch that every sink has committed. Its last entry is the cut."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+from deltalake import DeltaTable
+
+from lakehouse.tables import LEDGER_STREAMING
+
+
+@dataclass(frozen=True)
+class LedgerEntry:
+    """What is true once the batch is in. Maps are keyed `topic/partition`, `topic` and table path."""
+
+    generation: int
+    batch_id: int
+    spark_batch_id: int
+    started_at: datetime
+    committed_at: datetime
+    next_offsets: dict[str, int]
+    watermarks: dict[str, datetime]
+    table_versions: dict[str, int]
+    counts: dict[str, int] = field(default_factory=dict)
+
+    def to_rows(self) -> pa.Table:
+        """One row of `ops/ledger_streaming`."""
+        row = asdict(self)
+        row |= row.pop("counts")
+        maps = ("next_offsets", "watermarks", "table_versions")
+        row |= {name: sorted(row[name].items()) for name in maps}
+        return pa.Table.from_pylist([row], schema=LEDGER_STREAMING.schema)
+
+
+_COUNTS = tuple(c.name for c in LEDGER_STREAMING.columns if c.name.endswith("_count"))
+
+
+def last_entry(table: DeltaTable) -> LedgerEntry | None:
+    """The entry with the highest batch; None in an empty ledger."""
+    actions = pa.table(table.get_add_actions(flatten=True))
+    if not actions.num_rows:
+        return None
+    newest = max(actions["max.batch_id"].to_pylist())
+    rows = table.to_pyarrow_table(filters=[("batch_id", "=", newest)])
+    return _entry(rows.slice(0, 1).to_pylist()[0])
+
+
+def _entry(row: dict[str, Any]) -> LedgerEntry:
+    maps = {name: dict(row[name]) for name in ("next_offsets", "watermarks", "table_versions")}
+    plain = {name: row[name] for name in ("generation", "batch_id", "spark_batch_id", "started_at", "committed_at")}
+    return LedgerEntry(**plain, **maps, counts={name: row[name] for name in _COUNTS})

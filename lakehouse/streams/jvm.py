@@ -1,0 +1,41 @@
+"""A Spark driver is two processes. These see to it that a new one never runs beside the JVM of the one before."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+import psutil
+from pyspark.sql import SparkSession
+
+from lakehouse.settings import Settings
+
+log = logging.getLogger(__name__)
+
+_PATIENCE_SECONDS = 10
+
+
+def adopt_jvm(settings: Settings, spark: SparkSession) -> None:
+    """Write down which JVM serves this process."""
+    pid = int(spark._jvm.java.lang.ProcessHandle.current().pid())  # type: ignore[union-attr]
+    note = {"pid": pid, "started": psutil.Process(pid).create_time()}
+    settings.run_dir.mkdir(parents=True, exist_ok=True)
+    (settings.run_dir / "streaming-jvm.json").write_text(json.dumps(note))
+
+
+def wait_for_old_jvm(settings: Settings) -> None:
+    """Return once the JVM of the process before is gone: it ends with its parent; one that does not is killed."""
+    path = settings.run_dir / "streaming-jvm.json"
+    try:
+        note = json.loads(path.read_text())
+        jvm = psutil.Process(note["pid"])
+        if abs(jvm.create_time() - note["started"]) > 1:
+            return
+    except (FileNotFoundError, psutil.NoSuchProcess, ValueError):
+        return
+    try:
+        jvm.wait(_PATIENCE_SECONDS)
+    except psutil.TimeoutExpired:
+        log.warning("killing JVM %s, which outlived its parent", jvm.pid)
+        jvm.kill()
+        jvm.wait(_PATIENCE_SECONDS)

@@ -1,0 +1,96 @@
+"""One micro-batch: parsed records to Delta, exactly once. Wires source, transform, sinks and ledger; no rules of its own."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from datetime import UTC, datetime, timedelta
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark.sql import DataFrame, SparkSession
+
+from lakehouse import tables as t
+from lakehouse.ledger import LedgerEntry
+from lakehouse.settings import Settings
+from lakehouse.streams.checkpoint import Checkpoint, Generation
+from lakehouse.streams.sinks import Sinks
+from lakehouse.transforms.parse import parse
+from lakehouse.transforms.refine import Knowledge, Stamp, advanced, refine
+
+log = logging.getLogger(__name__)
+
+
+class Refinery:
+    """Processes the batches of one generation in order. `last` is the newest ledger entry, None before the first."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        spark: SparkSession,
+        sinks: Sinks,
+        checkpoint: Checkpoint,
+        generation: Generation,
+        knowledge: Knowledge,
+        last: LedgerEntry | None,
+    ) -> None:
+        self._settings = settings
+        self._spark = spark
+        self._sinks = sinks
+        self._checkpoint = checkpoint
+        self._generation = generation
+        self._knowledge = knowledge
+        self._delay = timedelta(minutes=settings.watermark_delay_minutes)
+        self.last = last
+        self.error: BaseException | None = None
+
+    def __call__(self, frame: DataFrame, spark_batch_id: int) -> None:
+        """The `foreachBatch` function: `frame` has the columns of `parse`."""
+        try:
+            self._process(frame, spark_batch_id)
+        except BaseException as error:
+            self.error = error
+            raise
+
+    def _process(self, frame: DataFrame, spark_batch_id: int) -> None:
+        batch_id = self._generation.first_batch + spark_batch_id
+        if self.last is not None and batch_id <= self.last.batch_id:
+            return  # in the ledger already: only Spark's own commit of it was lost
+        clock = [time.perf_counter()]
+        watermarks = self.last.watermarks if self.last else {}
+        intent = self._checkpoint.intent(self._generation, batch_id, watermarks)
+        records = frame.toArrow()
+        clock.append(time.perf_counter())
+        stamp = Stamp(batch_id, intent.started_at, intent.watermarks, self._settings.too_old_days)
+        refined = refine(records, stamp, self._knowledge, self._parse_again)
+        clock.append(time.perf_counter())
+        self._sinks.append(refined.rows, batch_id)
+        clock.append(time.perf_counter())
+        entry = LedgerEntry(
+            generation=self._generation.number,
+            batch_id=batch_id,
+            spark_batch_id=spark_batch_id,
+            started_at=intent.started_at,
+            committed_at=datetime.now(UTC),
+            next_offsets=(self.last.next_offsets if self.last else {}) | _next_offsets(records),
+            watermarks=advanced(intent.watermarks, refined.watermark_times, self._delay),
+            table_versions={path: v for path, v in self._sinks.versions().items() if path != t.LEDGER_STREAMING.path},
+            counts=refined.counts,
+        )
+        self._sinks.append({t.LEDGER_STREAMING.path: entry.to_rows()}, batch_id)
+        self.last = entry
+        clock.append(time.perf_counter())
+        phases = ("read_and_parse", "refine", "commit", "ledger")
+        seconds = {name: round(b - a, 3) for name, a, b in zip(phases, clock, clock[1:], strict=False)}
+        log.info(json.dumps({"batch_id": batch_id, **refined.counts, "seconds": seconds}))
+
+    def _parse_again(self, cleaned: pa.Table) -> pa.Table:
+        return parse(self._spark.createDataFrame(cleaned), self._settings.too_old_days).toArrow()
+
+
+def _next_offsets(records: pa.Table) -> dict[str, int]:
+    highest = records.group_by(["topic", "partition"], use_threads=False).aggregate([("offset", "max")])
+    after = pc.add(highest["offset_max"], 1)
+    names = zip(highest["topic"].to_pylist(), highest["partition"].to_pylist(), strict=True)
+    return {f"{topic}/{partition}": offset for (topic, partition), offset in zip(names, after.to_pylist(), strict=True)}

@@ -1,0 +1,100 @@
+"""Kafka records to typed records: accepts what is plainly right, leaves the rest to the judge. Pure DataFrame to DataFrame."""
+
+from __future__ import annotations
+
+from functools import reduce
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from lakehouse.contracts import CONTRACTS, Contract
+from lakehouse.contracts.base import EARLIEST_TIME, FUTURE_TOLERANCE_MINUTES, MAX_VALUE_BYTES, Kind
+from lakehouse.contracts.spark import money_names, shape_pattern, sql_type, values_are_right
+
+RECORD_COLUMNS = ("topic", "partition", "offset", "key", "value", "headers", "kafka_at")
+"""Columns of a Kafka record as `parse` takes it."""
+
+
+def parse(records: DataFrame, too_old_days: int | None = None) -> DataFrame:
+    """Type the records of all topics.
+
+    Takes RECORD_COLUMNS (and passes on whatever else is there). Adds, for each topic, a struct column of that name with
+    the contract's fields and hashes, not null exactly where the record is plainly right. A record with no such struct may still be right:
+    `lakehouse.contracts.judge` decides and names the reasons.
+    """
+    text = F.col("value").cast("string")
+    readable = (F.length("value") <= MAX_VALUE_BYTES) & F.is_valid_utf8(text)
+    # the offset behind the value shows that parsing went on to the end: nothing can follow the object
+    wrapped = F.concat(F.lit("["), text, F.lit(","), F.col("offset").cast("string"), F.lit("]"))
+    ended = F.try_variant_get(F.col("_wrapped"), "$[1]", "bigint") == F.col("offset")
+    names = "|".join(money_names(list(CONTRACTS.values())))
+    # VARIANT drops trailing zeros and keeps half surrogates: look at the raw text for both
+    suspicious = (
+        text.contains("\\ud")
+        | text.contains("\\uD")
+        | (F.col("topic").isin(*_with_money()) & text.rlike(rf'"(?:{names})"\s*:\s*-?\d+\.\d\d\d'))
+    )
+    staged = (
+        records.withColumn("_wrapped", F.when(readable, F.try_parse_json(wrapped)))
+        .withColumn("_document", F.when(ended & ~suspicious, F.try_variant_get(F.col("_wrapped"), "$[0]", "variant")))
+        .withColumn("_shape", F.schema_of_variant("_document"))
+        .withColumns({f"_{topic}": _typed(contract) for topic, contract in CONTRACTS.items()})
+    )
+    columns = [F.col(name) for name in records.columns]
+    accepted = [_accepted(contract, too_old_days).alias(topic) for topic, contract in CONTRACTS.items()]
+    return staged.select(*columns, *accepted)
+
+
+def _with_money() -> list[str]:
+    return [topic for topic, contract in CONTRACTS.items() if money_names([contract])]
+
+
+def _typed(contract: Contract) -> Column:
+    """The record as a struct where its shape is exactly the contract's."""
+    fits = (F.col("topic") == contract.topic) & F.col("_shape").rlike(shape_pattern(contract))
+    return F.when(fits, F.try_variant_get(F.col("_document"), "$", sql_type(contract)))
+
+
+def _accepted(contract: Contract, too_old_days: int | None) -> Column:
+    record = F.col(f"_{contract.topic}")
+    at = record["timestamp"].try_cast("timestamp")
+    in_time = (at >= F.lit(EARLIEST_TIME).cast("timestamp")) & (
+        at <= F.col("kafka_at") + F.expr(f"INTERVAL {FUTURE_TOLERANCE_MINUTES} MINUTES")
+    )
+    if too_old_days is not None:
+        in_time &= at >= F.col("kafka_at") - F.expr(f"INTERVAL {too_old_days} DAYS")
+    times_exist = [record[f.name].try_cast("timestamp").isNotNull() for f in contract.fields if f.kind is Kind.TIME]
+    right = reduce(Column.__and__, [values_are_right(contract, record), in_time, *times_exist])
+    values = [
+        record[f.name].try_cast("timestamp").alias(f.name) if f.kind is Kind.TIME else record[f.name].alias(f.name)
+        for f in contract.fields
+    ]
+    return F.when(right, F.struct(*values, *_hashes(contract, record)))
+
+
+def _hashes(contract: Contract, record: Column) -> list[Column]:
+    """Two hashes per id (128 bits in all) and one of the body; null is hashed as a value, not passed over."""
+    body = [_hashable(record[item.name]) for item in contract.fields]
+    hashes = [*_id_hashes(record["event_id"], "event"), _hash(*body).alias("body_hash")]
+    if contract.business_id:
+        order = [_hashable(record[item.name]) for item in contract.fields if item.name != "event_id"]
+        name = contract.business_id.removesuffix("_id")
+        hashes += [*_id_hashes(record[contract.business_id], name), _hash(*order).alias("order_hash")]
+    return hashes
+
+
+def _id_hashes(value: Column, name: str) -> list[Column]:
+    return [
+        _hash(F.lit(name), value).alias(f"{name}_hash"),
+        _hash(F.lit(f"{name}2"), value).alias(f"{name}_hash2"),
+    ]
+
+
+def _hash(*values: Column) -> Column:
+    """64 bits; typed as nullable because Arrow refuses a not-null child in a struct that may be null."""
+    return F.nullif(F.xxhash64(*values), F.lit(None).cast("bigint"))
+
+
+def _hashable(value: Column) -> Column:
+    """xxhash64 passes over nulls, so that a value could wander between columns: say which are null."""
+    return F.struct(value.isNull(), value)
