@@ -1,0 +1,194 @@
+"""The shop's traffic over time: how many visit when and from where, and all that follows, in blocks in order of sending."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import numpy.typing as npt
+
+from ingestion import events
+from ingestion.events import PRODUCT, USER, Events
+from ingestion.hashing import Floats, Ints
+from ingestion.sessions import TRANSACTIONS_PER_SESSION, Visits, simulate
+from ingestion.stock import HISTORY_DELAYS, LIVE_DELAYS, Stock
+from ingestion.vocabulary import COUNTRIES, MONTH_FACTORS, WEEKDAY_FACTORS
+from ingestion.world import PRODUCT_COUNT, USER_COUNT, World
+
+TRANSACTIONS_PER_DAY = 100_000
+SESSIONS_PER_DAY = TRANSACTIONS_PER_DAY / TRANSACTIONS_PER_SESSION
+DAY_MS = 86_400_000
+_SLOT_MS = 15 * 60_000
+_LIVE_WINDOW_MS = 500
+_SESSIONS_PER_BLOCK = 4_000
+_CATALOGUE_BLOCK = 25_000
+_TRAVELLER_SHARE = 0.03
+# Activity of users: the k-th of n active users comes in proportion to (k / n) ** (1 / this - 1).
+_ACTIVITY_EXPONENT = 1.4
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What traffic to make. Times are ms since 1970 (UTC); `scale` is the share of active users, and in history also of the
+    daily traffic; `visits_per_second` is for live traffic."""
+
+    mode: Literal["history", "live"]
+    key: int
+    start_ms: int
+    end_ms: int
+    scale: float
+    disorder_ms: int = 0
+    visits_per_second: float = 0.0
+
+    @property
+    def think_seconds(self) -> float:
+        return 40.0 if self.mode == "history" else 3.0
+
+
+class Traffic:
+    """Traffic of one plan. `registered` and `catalogued` tell which users and products Kafka knows; both are brought up
+    to date as the blocks are taken."""
+
+    def __init__(
+        self,
+        world: World,
+        plan: Plan,
+        registered: npt.NDArray[np.bool_] | None = None,
+        catalogued: npt.NDArray[np.bool_] | None = None,
+    ) -> None:
+        self.plan = plan
+        self.stock = Stock(world, HISTORY_DELAYS if plan.mode == "history" else LIVE_DELAYS)
+        self._world = world
+        self._registered = np.zeros(USER_COUNT, dtype=np.bool_) if registered is None else registered
+        self._catalogued = np.zeros(PRODUCT_COUNT, dtype=np.bool_) if catalogued is None else catalogued
+        self._sessions = 0
+        self._numbers = np.zeros(6, dtype=np.int64)
+
+    def catalogue(self) -> Iterator[Events]:
+        """The products that Kafka does not know yet, dated at the start."""
+        missing = np.flatnonzero(~self._catalogued)
+        for first in range(0, len(missing), _CATALOGUE_BLOCK):
+            product = missing[first : first + _CATALOGUE_BLOCK]
+            self._catalogued[product] = True
+            # The number is the product's own: the event has the same id whatever was sent before.
+            yield events.make(PRODUCT, np.full(len(product), self.plan.start_ms), product=product, number=product)
+
+    def blocks(self) -> Iterator[Events]:
+        """All traffic in order of arrival, which trails event time by `disorder_ms` at most. Ends at the plan's end."""
+        carried = events.join([])
+        for number, (first_ms, last_ms) in enumerate(self._windows()):
+            rng = np.random.Generator(np.random.Philox(key=[self.plan.key, number]))
+            parts = self._window(rng, first_ms, last_ms)
+            waiting = events.join([*parts, carried])
+            is_due = waiting.arrival < last_ms
+            carried = waiting.pick(~is_due)
+            due = waiting.pick(is_due & (waiting.at < self.plan.end_ms)).ordered()
+            if len(due):
+                yield due
+        rest = carried.pick(carried.at < self.plan.end_ms).ordered()
+        if len(rest):
+            yield rest
+
+    def _windows(self) -> Iterator[tuple[int, int]]:
+        if self.plan.mode == "live":
+            width = _LIVE_WINDOW_MS
+        else:
+            slots = _SESSIONS_PER_BLOCK / (SESSIONS_PER_DAY * self.plan.scale * _SLOT_MS / DAY_MS)
+            width = _SLOT_MS * int(np.clip(slots, 1, 96))
+        first = self.plan.start_ms
+        while first < self.plan.end_ms:
+            last = min(first - first % width + width, self.plan.end_ms)
+            yield first, last
+            first = last
+
+    def _window(self, rng: np.random.Generator, first_ms: int, last_ms: int) -> list[Events]:
+        visits = self._visits(rng, first_ms, last_ms)
+        happened = simulate(self._world, rng, visits, self.plan.think_seconds)
+        joined = events.join(happened)
+        if self.plan.disorder_ms:
+            joined.arrival = joined.at + rng.integers(0, self.plan.disorder_ms + 1, len(joined))
+        parts = [self._registrations(visits), joined]
+        parts += self.stock.follow(rng, joined, first_ms, last_ms, len(visits.start))
+        for part in parts:
+            self._count(part)
+        return parts
+
+    def _count(self, part: Events) -> None:
+        """Give each event its number within its kind, from which its id is made."""
+        for kind in np.unique(part.kind).tolist():
+            if kind == USER:
+                continue
+            where = np.flatnonzero(part.kind == kind)
+            part.number[where] = self._numbers[kind] + np.arange(len(where))
+            self._numbers[kind] += len(where)
+
+    def _visits(self, rng: np.random.Generator, first_ms: int, last_ms: int) -> Visits:
+        starts, homes = self._arrivals(rng, first_ms, last_ms)
+        order = np.argsort(starts, kind="stable")
+        starts, homes = starts[order], homes[order]
+        shares = np.array([country.share for country in COUNTRIES])
+        groups = max(1, round(self.plan.scale * USER_COUNT / 100))
+        group = (groups * rng.random(len(starts)) ** _ACTIVITY_EXPONENT).astype(np.int64)
+        within = (np.cumsum(shares) - shares)[homes] + (rng.random(len(starts)) * shares[homes]).astype(np.int64)
+        users = self._world.user_of_rank(group * 100 + within)
+        travels = rng.random(len(starts)) < _TRAVELLER_SHARE
+        away = (homes + rng.integers(1, len(COUNTRIES), len(starts))) % len(COUNTRIES)
+        numbers = self._sessions + np.arange(len(starts))
+        self._sessions += len(starts)
+        return Visits(starts, users, np.where(travels, away, homes), numbers)
+
+    def _arrivals(self, rng: np.random.Generator, first_ms: int, last_ms: int) -> tuple[Ints, Ints]:
+        """Starts of the visits in the window and the country of each."""
+        shares = np.array([country.share for country in COUNTRIES]) / 100
+        if self.plan.mode == "live":
+            weights = shares * demand(first_ms // _SLOT_MS)
+            means = (weights / weights.sum() * self.plan.visits_per_second * (last_ms - first_ms) / 1000)[None, :]
+            edges = np.array([first_ms, last_ms])
+        else:
+            slots = range(first_ms // _SLOT_MS, -(-last_ms // _SLOT_MS))
+            edges = np.clip(np.arange(slots.start, slots.stop + 1) * _SLOT_MS, first_ms, last_ms)
+            curves = np.array([demand(slot) for slot in slots])
+            means = SESSIONS_PER_DAY * self.plan.scale * shares * curves * (np.diff(edges) / DAY_MS)[:, None]
+        counts = rng.poisson(means)
+        slot, home = np.divmod(np.repeat(np.arange(counts.size), counts.ravel()), len(COUNTRIES))
+        offset = (rng.random(len(slot)) * np.diff(edges)[slot]).astype(np.int64)
+        return edges[slot] + offset, home
+
+    def _registrations(self, visits: Visits) -> Events:
+        """A user record for each user seen for the first time, a millisecond before their first visit."""
+        unknown = np.flatnonzero(~self._registered[visits.user])
+        users, first = np.unique(visits.user[unknown], return_index=True)
+        self._registered[users] = True
+        at = np.maximum(visits.start[unknown][first] - 1, self.plan.start_ms)
+        return events.make(USER, at, user=users, number=users)
+
+
+@lru_cache(maxsize=512)
+def demand(slot: int) -> Floats:
+    """Traffic per country in a quarter of an hour (counted from 1970, UTC) against the year's mean: by the local hour,
+    weekday and month."""
+    at = datetime.fromtimestamp(slot * _SLOT_MS / 1000, UTC)
+    factors = []
+    for country in COUNTRIES:
+        local = at.astimezone(ZoneInfo(country.time_zone))
+        hour = local.hour + local.minute / 60
+        factors.append(
+            _day_curve(country.peaks)[int(hour * 4)] * WEEKDAY_FACTORS[local.weekday()] * MONTH_FACTORS[local.month - 1]
+        )
+    return np.array(factors)
+
+
+@lru_cache
+def _day_curve(peaks: tuple[float, float]) -> Floats:
+    """Traffic by quarter of the local day against its mean: a quiet night, a rise to noon and a higher evening."""
+    hours = np.arange(96) / 4
+    curve = np.full(96, 0.18)
+    for peak, height, width in zip(peaks, (0.8, 1.1), (3.2, 2.3), strict=True):
+        distance = np.abs(hours - peak)
+        curve += height * np.exp(-0.5 * (np.minimum(distance, 24 - distance) / width) ** 2)
+    return np.asarray(curve / curve.mean())
