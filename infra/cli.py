@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -14,7 +15,9 @@ from rich.console import Console
 from rich.table import Table
 
 from lakehouse.errors import GlobalMartError
-from lakehouse.settings import CHECKOUT
+
+# Not from lakehouse.settings: its import would take longer than all of `globalmart --help`.
+CHECKOUT = Path(__file__).resolve().parents[1]
 
 # Commands of other packages: imported only when they are used, so that `globalmart --help` answers at once.
 _ELSEWHERE = {

@@ -53,7 +53,8 @@ def instance_env(settings: Settings) -> dict[str, str]:
     secret = read_pairs(settings.secrets_dir / "batch.env")
     return {
         "DAGSTER_HOME": str(home),
-        "DAGSTER_POSTGRES_URL": secret["GLOBALMART_POSTGRES_URL"],
+        # Dagster's storage is written for psycopg2, and SQLAlchemy 2.1 takes psycopg 3 unless it is told.
+        "DAGSTER_POSTGRES_URL": secret["GLOBALMART_POSTGRES_URL"].replace("postgresql:", "postgresql+psycopg2:", 1),
         "DAGSTER_DISABLE_TELEMETRY": "1",
         "GLOBALMART_SERVICE": "batch",
     }
@@ -96,6 +97,8 @@ def daemon_health(settings: Settings, pid: int | None) -> Health:
         return Health(
             pid is not None and psutil.pid_exists(pid), "runs; its heartbeats are unknown without the web server"
         )
+    if not answer.get("data"):
+        return Health(False, f"Dagster's web server cannot say: {answer['errors'][0]['message'].splitlines()[0]}")
     statuses = answer["data"]["instance"]["daemonHealth"]["allDaemonStatuses"]
     silent = [status["daemonType"].lower() for status in statuses if status["required"] and not status["healthy"]]
     if silent:
