@@ -40,7 +40,18 @@ def install(app: FastAPI) -> None:
             models = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
             schema["components"]["schemas"].update(models.pop("$defs"))
             schema["components"]["schemas"]["Problem"] = models
+            for operations in schema["paths"].values():
+                for operation in operations.values():
+                    _simplify(operation.get("parameters", []))
             app.openapi_schema = schema
         return app.openapi_schema
 
     app.openapi = document  # type: ignore[method-assign]
+
+
+def _simplify(parameters: list[dict[str, Any]]) -> None:
+    """Leave out that an optional parameter may be null (a query cannot say null), and put paging last."""
+    for parameter in parameters:
+        choices = parameter["schema"].pop("anyOf", [])
+        parameter["schema"].update(next((choice for choice in choices if choice != {"type": "null"}), {}))
+    parameters.sort(key=lambda parameter: parameter["name"] in {"limit", "cursor"})

@@ -72,7 +72,7 @@ class GoldTable:
             with self._files().open_input_stream(f"_delta_log/{version:020d}.json") as stream:
                 raw = stream.read()
             return _parse(version, bytes(raw))
-        except FileNotFoundError:
+        except (FileNotFoundError, TableNotFoundError):
             return None
         except (OSError, DeltaError, ValueError, KeyError) as error:
             raise self._error(f"its commit {version}", error) from None

@@ -20,6 +20,8 @@ MOST_ROWS = 5000
 
 
 def _utc(moment: datetime) -> datetime:
+    if not 1970 < moment.year < 9999:
+        raise ValueError("the year is out of range")
     return moment.astimezone(UTC).replace(tzinfo=None)
 
 

@@ -20,7 +20,9 @@ class Health(BaseModel):
     status: Literal["alive"] = Field(description="Always `alive`: a dead process does not answer.", examples=["alive"])
 
 
-@router.get("/health", summary="Is the process alive?", response_model=Health)
+@router.get(
+    "/health", summary="Is the process alive?", response_model=Health, response_description="The process is alive"
+)
 async def health() -> Response:
     """Answers as soon as the process runs, whatever it depends on."""
     return Response(orjson.dumps({"status": "alive"}), media_type="application/json")
@@ -29,6 +31,7 @@ async def health() -> Response:
 @router.get(
     "/ready",
     summary="Can it answer, and how fresh?",
+    response_description="Answers are given; `status` says whether they may be old",
     response_model=ReadyReport,
     responses={503: {"model": ReadyReport, "description": "No answers can be given: a required dependency is down"}},
 )

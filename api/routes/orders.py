@@ -55,6 +55,7 @@ class OrdersList(Listing[Orders]):
 @router.get(
     "/v1/orders",
     summary="Orders by period, country and payment method",
+    response_description="A page of orders",
     response_model=OrdersList,
     responses=responses("bad-cursor", "cursor-gone", "invalid-request", "table-missing", "not-ready", "query-limit"),
 )

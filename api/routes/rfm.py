@@ -67,6 +67,7 @@ class CustomerRfm(BaseModel):
 @router.get(
     "/v1/rfm/segments",
     summary="RFM segments",
+    response_description="A page of segments",
     response_model=SegmentList,
     responses=responses(
         "bad-cursor", "cursor-gone", "not-found", "invalid-request", "table-missing", "not-ready", "query-limit"
@@ -115,6 +116,7 @@ def segments(generation: GenerationDep, query: Annotated[SegmentsQuery, Query()]
 @router.get(
     "/v1/customers/{user_id}/rfm",
     summary="RFM of one customer",
+    response_description="The customer",
     response_model=CustomerRfm,
     responses=responses("not-found", "invalid-request", "table-missing", "not-ready", "query-limit"),
 )

@@ -54,6 +54,7 @@ class SalesList(Listing[Sales]):
 @router.get(
     "/v1/sales",
     summary="Sales by period, country and category",
+    response_description="A page of sales",
     response_model=SalesList,
     responses=responses("bad-cursor", "cursor-gone", "invalid-request", "table-missing", "not-ready", "query-limit"),
 )

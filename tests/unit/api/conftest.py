@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+import shutil
+import time
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -17,7 +19,7 @@ from fastapi.testclient import TestClient
 from api.app import create_app
 from api.refresher import Refresher
 from lakehouse.heartbeat import beat
-from lakehouse.settings import Settings, load_settings
+from lakehouse.settings import Settings
 from lakehouse.storage import delta_uri
 from lakehouse.tables import CUSTOMER_RFM, ORDERS_BY_MINUTE, SALES_BY_MINUTE, Table
 
@@ -67,6 +69,13 @@ RFM = [
 ]
 
 
+def wait_for(condition: Callable[[], Any], seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "the condition never came"
+        time.sleep(0.01)
+
+
 class Lake:
     """Writes rows into the gold tables, as their owners do."""
 
@@ -94,14 +103,18 @@ class Lake:
         self.write(CUSTOMER_RFM, RFM)
 
 
-@pytest.fixture
-def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    monkeypatch.setenv("GLOBALMART_ENV_FILE", str(tmp_path / "no.env"))
-    return load_settings(
-        state_dir=tmp_path / "state",
-        lake_uri=(tmp_path / "lake").as_uri(),
+def settings_in(folder: Path) -> Settings:
+    return Settings(
+        _env_file=None,
+        state_dir=folder / "state",
+        lake_uri=(folder / "lake").as_uri(),
         api_key_sha256=hashlib.sha256(KEY.encode()).hexdigest(),
     )
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return settings_in(tmp_path)
 
 
 @pytest.fixture
@@ -121,12 +134,23 @@ def client(settings: Settings) -> Iterator[TestClient]:
         yield test_client
 
 
-@pytest.fixture
-def filled(settings: Settings, lake: Lake, refresher: Refresher) -> Iterator[TestClient]:
-    """A client over the rows SALES, ORDERS and RFM."""
-    lake.fill()
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with SALES, ORDERS and RFM in its lake, and the serving files made from them."""
+    folder = tmp_path_factory.mktemp("template")
+    settings = settings_in(folder)
+    Lake(settings).fill()
+    refresher = Refresher(settings)
     assert refresher.refresh()
     assert refresher.problems == {}
+    return folder
+
+
+@pytest.fixture
+def filled(template: Path, tmp_path: Path, request: pytest.FixtureRequest) -> TestClient:
+    """A client over a copy of the template; `lake` and `refresher` of the same test are on that copy too."""
+    shutil.copytree(template, tmp_path, dirs_exist_ok=True)
+    settings: Settings = request.getfixturevalue("settings")
     beat(settings, "refresher", "running", checked_at=datetime.now(UTC).isoformat())
-    with TestClient(create_app(settings), headers=HEADERS, raise_server_exceptions=False) as test_client:
-        yield test_client
+    test_client: TestClient = request.getfixturevalue("client")
+    return test_client
