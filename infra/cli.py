@@ -131,7 +131,8 @@ def _register(name: str, module: str, function: str, summary: str) -> None:
     )
     def run(context: typer.Context) -> None:
         single = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
-        single.command(name)(getattr(importlib.import_module(module), function))
+        code = importlib.import_module(module)
+        single.command(name, epilog=getattr(code, "EPILOG", None))(getattr(code, function))
         single(args=context.args, prog_name=f"globalmart {name}")
 
 

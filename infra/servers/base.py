@@ -60,8 +60,11 @@ def heartbeat_health(settings: Settings, service: str, pid: int | None) -> Healt
     if beat["is_stale"]:
         return Health(False, f"no heartbeat for {beat['age_seconds']:.0f} s")
     state = str(beat["state"])
-    extra = {k: v for k, v in beat.items() if k in {"reason", "error", "detail", "message"} and v}
-    words = state + "".join(f", {value}" for value in extra.values())
+    words = state
+    if beat.get("reason"):
+        words += f", {beat['reason']}"
+    if beat.get("lag_records") is not None:
+        words += f", {beat['lag_records']:,} records behind"
     return Health(state == "running", words)
 
 
