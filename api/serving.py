@@ -138,6 +138,7 @@ class Serving:
         self._watchdog = Watchdog()
         self._generation: Generation | None = None
         self._seen: tuple[int, int] | None = None
+        self._lock = threading.Lock()
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
         self.problem: str | None = None
@@ -161,6 +162,10 @@ class Serving:
 
     def look(self) -> None:
         """Open the current set if the pointer has changed. A set that cannot be opened leaves the one before in use."""
+        with self._lock:
+            self._look()
+
+    def _look(self) -> None:
         try:
             status = (self._folder / POINTER).stat()
             seen = (status.st_mtime_ns, status.st_ino)
