@@ -12,6 +12,7 @@ from pydantic import Field, PrivateAttr
 from pyspark.sql import DataFrame, SparkSession
 
 from lakehouse import batch
+from lakehouse.lease import Lease
 from lakehouse.session import build_session
 from lakehouse.settings import Settings, load_settings
 from lakehouse.tables import Table
@@ -30,13 +31,17 @@ class LakehouseSpark(PySparkResource):
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Generator[LakehouseSpark, None, None]:
         settings = load_settings("batch")
+        with Lease(settings, "batch"), self._session(settings, context.run.run_id if context.run else ""):
+            yield self
+
+    @contextmanager
+    def _session(self, settings: Settings, run_id: str) -> Generator[None, None, None]:
+        """A session that was there before stays: only what this run started is stopped."""
         was_running = SparkSession.getActiveSession() is not None
-        session = build_session(
-            settings, f"globalmart-batch {context.run_id or ''}".strip(), settings.batch_memory_gb, self.spark_config
-        )
+        session = build_session(settings, f"globalmart-batch {run_id}", settings.batch_memory_gb, self.spark_config)
         self._settings, self._spark_session, self._cut = settings, session, None
         try:
-            yield self
+            yield
         finally:
             if not was_running:
                 session.stop()

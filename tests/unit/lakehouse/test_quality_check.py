@@ -12,17 +12,10 @@ from pyspark.sql import DataFrame, SparkSession
 
 from lakehouse.quality.check import QualityError, Report, validate
 from lakehouse.quality.rules import PERSONAL_COLUMNS, NoRows, rules
-from lakehouse.session import build_session
-from lakehouse.settings import load_settings
 from lakehouse.tables import CUSTOMER_RFM, MONEY, TABLES, TRANSACTION_ITEMS, TRANSACTIONS, Table
 
 AT = datetime(2026, 3, 14, 12, tzinfo=UTC)
 ORDERS = pa.schema([("user_id", pa.string()), ("transaction_id", pa.string()), ("total_amount", MONEY)])
-
-
-@pytest.fixture(scope="module")
-def spark() -> SparkSession:
-    return build_session(load_settings(), "tests", 1)
 
 
 def frame(spark: SparkSession, table: Table, rows: list[dict[str, Any]]) -> DataFrame:

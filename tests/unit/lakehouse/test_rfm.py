@@ -13,8 +13,6 @@ import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
 
-from lakehouse.session import build_session
-from lakehouse.settings import load_settings
 from lakehouse.tables import CUSTOMER_RFM, MONEY, TIME
 from lakehouse.transforms.rfm import SEGMENTS, rfm
 
@@ -22,11 +20,6 @@ DAY = date(2026, 3, 14)
 SCHEMA = pa.schema([("user_id", pa.string()), ("timestamp", TIME), ("total_amount", MONEY)])
 
 Order = tuple[str, str, str]
-
-
-@pytest.fixture(scope="module")
-def spark() -> SparkSession:
-    return build_session(load_settings(), "tests", 1)
 
 
 def scored(spark: SparkSession, orders: Iterable[Order], day: date = DAY) -> list[tuple[Any, ...]]:

@@ -1,0 +1,138 @@
+"""Dagster's definitions load, hold every table once, and say who owns it, what it is made from and what its columns mean."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from lakehouse.tables import BY_PATH, TABLES
+from orchestration.definitions import defs
+from orchestration.naming import key
+from orchestration.partitions import DAILY
+
+CHECKOUT = Path(__file__).parents[3]
+
+
+@pytest.fixture(scope="module")
+def loaded() -> dg.Definitions:
+    return defs()
+
+
+def specs(loaded: dg.Definitions) -> dict[str, dg.AssetSpec]:
+    return {spec.key.to_user_string(): spec for spec in loaded.resolve_all_asset_specs()}
+
+
+def test_the_asset_keys_are_these(loaded: dg.Definitions) -> None:
+    assert sorted(specs(loaded)) == [
+        "bronze/events",
+        "gold/customer_rfm",
+        "gold/orders_by_minute",
+        "gold/sales_by_minute",
+        "kafka/cart_events",
+        "kafka/inventory_events",
+        "kafka/product_views",
+        "kafka/products",
+        "kafka/transactions",
+        "kafka/users",
+        "ops/ledger_streaming",
+        "silver/cart_events",
+        "silver/duplicates",
+        "silver/inventory_events",
+        "silver/product_views",
+        "silver/products",
+        "silver/quarantine",
+        "silver/transaction_items",
+        "silver/transactions",
+        "silver/users",
+    ]
+
+
+def test_dagster_makes_what_batch_owns_and_only_shows_what_the_stream_owns(loaded: dg.Definitions) -> None:
+    graph = loaded.resolve_asset_graph()
+    assert {k.to_user_string() for k in graph.materializable_asset_keys} == {
+        t.path for t in TABLES if t.owner == "batch"
+    }
+    assert {k.to_user_string() for k in graph.external_asset_keys if k.path[0] != "kafka"} == {
+        t.path for t in TABLES if t.owner == "streaming"
+    }
+
+
+@pytest.mark.parametrize("path", sorted(BY_PATH))
+def test_each_table_has_its_layer_as_group_an_owner_and_all_columns_with_their_meaning(
+    loaded: dg.Definitions, path: str
+) -> None:
+    spec, table = specs(loaded)[path], BY_PATH[path]
+    assert spec.group_name == table.layer
+    assert spec.owners == [f"team:{table.owner}"]
+    assert table.grain in str(spec.description)
+    columns = spec.metadata["dagster/column_schema"].columns
+    assert [(c.name, c.description) for c in columns] == [(c.name, c.meaning) for c in table.columns]
+
+
+@pytest.mark.parametrize(
+    ("path", "made_from"),
+    [
+        ("bronze/events", [f"kafka/{t}" for t in ("cart_events", "inventory_events", "product_views", "products")]),
+        ("silver/transactions", ["bronze/events"]),
+        ("silver/transaction_items", ["silver/products", "silver/transactions"]),
+        ("gold/sales_by_minute", ["silver/transaction_items"]),
+        ("gold/orders_by_minute", ["silver/transactions"]),
+        ("gold/customer_rfm", ["silver/transactions"]),
+    ],
+)
+def test_the_graph_runs_from_kafka_over_bronze_and_silver_to_gold(
+    loaded: dg.Definitions, path: str, made_from: list[str]
+) -> None:
+    found = {dep.asset_key.to_user_string() for dep in specs(loaded)[path].deps}
+    assert found >= set(made_from)
+
+
+def test_the_checks_are_these_and_all_block_what_depends_on_them(loaded: dg.Definitions) -> None:
+    graph = loaded.resolve_asset_graph()
+    checks = {k.asset_key.to_user_string(): graph.get_check_spec(k) for k in graph.asset_check_keys}
+    assert {path: (spec.name, spec.blocking) for path, spec in checks.items()} == {
+        "silver/transactions": ("expectations", True),
+        "silver/transaction_items": ("expectations", True),
+        "gold/customer_rfm": ("expectations", True),
+    }
+
+
+def test_today_can_be_materialised_and_tomorrow_cannot() -> None:
+    midnight = datetime(2026, 3, 14, 0, 0, 1, tzinfo=UTC)
+    with dg.partition_loading_context(effective_dt=midnight):
+        assert DAILY.get_last_partition_key() == "2026-03-14"
+
+
+def test_the_schedule_asks_for_the_day_that_is_over(loaded: dg.Definitions) -> None:
+    schedule = loaded.resolve_schedule_def("every_day")
+    context = dg.build_schedule_context(
+        scheduled_execution_time=datetime(2026, 3, 15, 0, 15, tzinfo=UTC), repository_def=loaded.get_repository_def()
+    )
+    assert [r.partition_key for r in schedule.evaluate_tick(context).run_requests] == ["2026-03-14"]
+
+
+def test_every_rule_and_asset_shares_one_process(loaded: dg.Definitions) -> None:
+    assert loaded.resolve_job_def("daily").executor_def.name == "in_process"
+    assert loaded.resolve_implicit_global_asset_job_def().executor_def.name == "in_process"
+
+
+def test_loading_does_not_import_great_expectations() -> None:
+    code = (
+        "import sys; from orchestration.definitions import defs; defs(); assert 'great_expectations' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=CHECKOUT)
+
+
+def test_dg_finds_nothing_wrong() -> None:
+    dg_command = Path(sys.executable).parent / "dg"
+    done = subprocess.run([dg_command, "check", "defs"], cwd=CHECKOUT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_keys_are_paths_in_the_lake() -> None:
+    assert [key(table).to_user_string() for table in TABLES] == [table.path for table in TABLES]

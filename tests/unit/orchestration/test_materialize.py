@@ -1,0 +1,196 @@
+"""The daily job on a lake of local files with real Spark: literal rows, done twice, on bad silver, without silver, beside another run."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pyarrow as pa
+import pytest
+from deltalake import DeltaTable, write_deltalake
+
+from lakehouse.lease import Lease
+from lakehouse.settings import Settings, load_settings
+from lakehouse.storage import delta_uri, open_table
+from lakehouse.tables import CUSTOMER_RFM, LEDGER_STREAMING, TRANSACTION_ITEMS, TRANSACTIONS, Table
+from orchestration.materialize import run, summary
+
+DAY = "2026-03-14"
+EXPECTED = [
+    (date(2026, 3, 14), "alice", 0, 2, Decimal("0.60"), 5, 5, 5, "champions"),
+    (date(2026, 3, 14), "bob", 13, 1, Decimal("0.30"), 3, 3, 3, "need_attention"),
+]
+
+
+@pytest.fixture
+def lake(spark: Any, jars_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """Settings of an empty lake on files, in the environment as a Dagster run finds them."""
+    values = {
+        "ENV_FILE": tmp_path / "none.env",
+        "LAKE_URI": (tmp_path / "lake").as_uri(),
+        "STATE_DIR": tmp_path / "state",
+        "JARS_DIR": jars_dir,
+        "SPARK_MASTER": "local[2]",
+    }
+    for name, value in values.items():
+        monkeypatch.setenv(f"GLOBALMART_{name}", str(value))
+    return load_settings("batch")
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.ephemeral() as ephemeral:
+        yield ephemeral
+
+
+def append(settings: Settings, table: Table, rows: list[dict[str, Any]]) -> None:
+    write_deltalake(delta_uri(settings, table), pa.Table.from_pylist(rows, schema=table.schema), mode="append")
+
+
+def sell(settings: Settings, number: int, user_id: str, at: str, total: str = "0.30") -> None:
+    """One order of three units at 0.10, in both silver tables; another `total` contradicts its line."""
+    when = datetime.fromisoformat(at)
+    shared = {
+        "transaction_id": f"t{number}",
+        "user_id": user_id,
+        "timestamp": when,
+        "country": "DE",
+        "payment_method": "paypal",
+        "topic": "transactions",
+        "partition": 0,
+        "offset": number,
+        "kafka_at": when,
+        "ingested_at": when,
+        "batch_id": number,
+    }
+    line = {"product_id": "p1", "quantity": 3, "price": Decimal("0.10")}
+    hashes = {column.name: number for column in TRANSACTIONS.columns if "hash" in column.name}
+    event = {"event_id": f"e{number}", "event_type": "transaction", "schema_version": 1, "session_id": "s1"}
+    body = {"products": [line], "total_amount": Decimal(total), "is_late": False}
+    item = {"line_number": 1, "category": "books", "line_amount": Decimal("0.30")}
+    append(settings, TRANSACTIONS, [{**shared, **hashes, **event, **body}])
+    append(settings, TRANSACTION_ITEMS, [{**shared, **line, **item}])
+
+
+def sell_three(settings: Settings) -> None:
+    sell(settings, 1, "alice", "2026-03-14T23:59:59.999Z")
+    sell(settings, 2, "alice", "2026-03-14T12:00:00.000Z")
+    sell(settings, 3, "bob", "2026-03-01T12:00:00.000Z")
+
+
+def rows(settings: Settings) -> list[tuple[Any, ...]]:
+    table = open_table(settings, CUSTOMER_RFM).to_pyarrow_table(columns=CUSTOMER_RFM.schema.names)
+    return sorted(tuple(row.values()) for row in table.to_pylist())
+
+
+def materialised(outcome: dg.ExecuteInProcessResult) -> dict[str, Any]:
+    (event,) = outcome.get_asset_materialization_events()
+    return {name: value.value for name, value in event.materialization.metadata.items()}
+
+
+def test_a_day_gives_the_literal_rows_passes_its_checks_and_says_what_it_did(
+    lake: Settings, instance: dg.DagsterInstance
+) -> None:
+    sell_three(lake)
+    outcome = run(DAY, instance)
+    assert outcome.success, summary(outcome)
+    assert rows(lake) == EXPECTED
+    metadata = materialised(outcome)
+    assert metadata.pop("duration_seconds") > 0
+    assert {name: value for name, value in metadata.items() if name != "segments"} == {
+        "dagster/partition_row_count": 2,
+        "transaction_count": 3,
+        "monetary_total_usd": "0.90",
+        "version_written": 1,
+        "version_read": {"silver/transactions": 2},
+    }
+    assert [record.data for record in metadata["segments"].records] == [
+        {"segment": "champions", "customers": 1, "money": "0.60"},
+        {"segment": "need_attention", "customers": 1, "money": "0.30"},
+    ]
+    assert {c.asset_key.to_user_string(): c.passed for c in outcome.get_asset_check_evaluations()} == {
+        "silver/transactions": True,
+        "silver/transaction_items": True,
+        "gold/customer_rfm": True,
+    }
+    declared = {
+        field.name: (field.type.type, field.nullable) for field in open_table(lake, CUSTOMER_RFM).schema().fields
+    }
+    assert declared["monetary"] == ("decimal(18,2)", False)
+    assert open_table(lake, CUSTOMER_RFM).metadata().partition_columns == ["as_of_date"]
+    assert open_table(lake, CUSTOMER_RFM).metadata().configuration["delta.enableDeletionVectors"] == "false"
+
+
+def test_a_day_done_twice_has_the_same_rows_and_leaves_other_days_alone(
+    lake: Settings, instance: dg.DagsterInstance
+) -> None:
+    sell_three(lake)
+    for day in ("2026-03-13", DAY, DAY):
+        assert run(day, instance).success
+    before = (date(2026, 3, 13), "bob", 12, 1, Decimal("0.30"), 5, 5, 5, "champions")
+    assert rows(lake) == [before, *EXPECTED]
+
+
+def test_orders_after_the_last_committed_batch_wait_for_the_next_run(
+    lake: Settings, instance: dg.DagsterInstance
+) -> None:
+    sell_three(lake)
+    versions = {"silver/transactions": 2, "silver/transaction_items": 2}
+    append(lake, LEDGER_STREAMING, [ledger_row(3, versions)])
+    sell(lake, 4, "carol", "2026-03-14T12:00:00.000Z")
+    outcome = run(DAY, instance)
+    assert outcome.success, summary(outcome)
+    assert rows(lake) == EXPECTED
+
+
+def test_a_silver_row_that_contradicts_its_lines_stops_the_mart(lake: Settings, instance: dg.DagsterInstance) -> None:
+    sell_three(lake)
+    sell(lake, 4, "mallory", "2026-03-14T12:00:00.000Z", total="9.99")
+    outcome = run(DAY, instance)
+    assert not outcome.success
+    checks = {c.asset_key.to_user_string(): c for c in outcome.get_asset_check_evaluations()}
+    assert {path: check.passed for path, check in checks.items()} == {
+        "silver/transactions": False,
+        "silver/transaction_items": False,
+    }
+    first = checks["silver/transactions"].metadata["expectations"].value.records[0].data
+    assert first == {
+        "expectation": "total_amount is the sum of its lines",
+        "result": "fails",
+        "unexpected_count": 1,
+        "samples": "transaction_id=t4, total_amount=9.99",
+    }
+    assert not DeltaTable.is_deltatable(delta_uri(lake, CUSTOMER_RFM))
+
+
+def test_before_the_stream_has_written_the_run_says_what_to_do(lake: Settings, instance: dg.DagsterInstance) -> None:
+    outcome = run(DAY, instance)
+    assert not outcome.success
+    assert re.search(
+        r"There is no silver/transactions in file:.* yet: start the streaming service", "\n".join(summary(outcome))
+    )
+
+
+def test_a_second_run_is_refused_while_another_holds_the_batch_lease(
+    lake: Settings, instance: dg.DagsterInstance
+) -> None:
+    sell_three(lake)
+    with Lease(lake, "batch"):
+        outcome = run(DAY, instance)
+    assert not outcome.success
+    assert f"Process {os.getpid()}" in "\n".join(summary(outcome))
+    assert not DeltaTable.is_deltatable(delta_uri(lake, CUSTOMER_RFM))
+
+
+def ledger_row(batch_id: int, versions: dict[str, int]) -> dict[str, Any]:
+    at = datetime(2026, 3, 14, tzinfo=UTC)
+    values: dict[str, Any] = {"generation": 1, "batch_id": batch_id, "started_at": at, "committed_at": at}
+    maps = {"next_offsets": [], "watermarks": [], "table_versions": list(versions.items())}
+    missing = [column for column in LEDGER_STREAMING.columns if column.name not in {**values, **maps}]
+    return {**{c.name: 0 if pa.types.is_integer(c.type) else at for c in missing}, **values, **maps}
