@@ -13,7 +13,7 @@ from starlette.responses import Response
 CENT = Decimal("0.01")
 Row = TypeVar("Row", bound=BaseModel)
 
-Money = Annotated[Decimal, WithJsonSchema({"type": "number", "format": "decimal", "multipleOf": 0.01})]
+Money = Annotated[Decimal, WithJsonSchema({"type": "number", "format": "decimal"})]
 """USD. Never a binary float inside the platform: it is written from Decimal, digit by digit."""
 Mean = Annotated[Decimal, WithJsonSchema({"type": "number", "format": "decimal"})]
 
