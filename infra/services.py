@@ -17,7 +17,11 @@ class UnknownServiceError(GlobalMartError):
 
 @dataclass(frozen=True)
 class Service:
-    """One supervised process. `stage` 1 are servers that need nothing, 2 needs all of 1, 3 needs 2's web server."""
+    """One supervised process.
+
+    `stage` 1 are servers that need nothing, 2 needs all of 1, 3 needs 2's web server. `patience_seconds` is how long
+    `up` waits for it, on a machine that is busy with other work too.
+    """
 
     name: str
     stage: int
@@ -28,7 +32,7 @@ class Service:
     stop_signal: str = "TERM"
     stop_seconds: int = 20
     stop_group: bool = False
-    patience_seconds: int = 90
+    patience_seconds: int = 180
 
     def address(self, settings: Settings) -> str:
         return f"{self.scheme}127.0.0.1:{getattr(settings, self.ports[0])}" if self.ports else ""
@@ -39,15 +43,15 @@ SERVICES: tuple[Service, ...] = (
     Service("minio", 1, minio.prepare, minio.health, ("s3_port",), "http://"),
     # SIGINT is PostgreSQL's fast shutdown; SIGTERM would wait for its clients to leave.
     Service("postgres", 1, postgres.prepare, postgres.health, ("postgres_port",), stop_signal="INT"),
-    Service("streaming", 2, own.prepare_streaming, own.streaming_health, stop_seconds=45, patience_seconds=180),
-    Service("refresher", 2, own.prepare_refresher, own.refresher_health, patience_seconds=120),
+    Service("streaming", 2, own.prepare_streaming, own.streaming_health, stop_seconds=45, patience_seconds=300),
+    Service("refresher", 2, own.prepare_refresher, own.refresher_health, patience_seconds=240),
     Service("api", 2, own.prepare_api, own.api_health, ("api_port",), "http://"),
     Service(
         "dagster-webserver", 2, dagster.prepare_webserver, dagster.webserver_health, ("dagster_port",), "http://",
-        stop_group=True, patience_seconds=180,
+        stop_group=True, patience_seconds=300,
     ),
     # After the web server, which makes the tables in PostgreSQL: two at once would stumble over each other.
-    Service("dagster-daemon", 3, dagster.prepare_daemon, dagster.daemon_health, stop_group=True, patience_seconds=180),
+    Service("dagster-daemon", 3, dagster.prepare_daemon, dagster.daemon_health, stop_group=True, patience_seconds=300),
 )  # fmt: skip
 BY_NAME = {service.name: service for service in SERVICES}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import http.client
 import os
+import shlex
 import socket
 import subprocess
 import sys
@@ -62,7 +63,7 @@ def _socket(settings: Settings) -> Path:
 def _program(settings: Settings, service: Service, priority: int) -> str:
     return f"""
 [program:{service.name}]
-command={sys.executable} -m infra.launch {service.name}
+command={shlex.quote(sys.executable)} -m infra.launch {service.name}
 directory={CHECKOUT}
 priority={priority}
 autostart=false
@@ -81,9 +82,13 @@ stdout_logfile_backups=3
 
 
 def _configuration(settings: Settings) -> str:
+    odd = [path for path in (settings.state_dir, CHECKOUT, sys.executable) if "%" in str(path)]
+    if odd:
+        raise StackError(f"Supervisor cannot work with the percent sign in {odd[0]}: choose another folder.")
     environment = {name: value for name, value in common_env().items() if name.startswith("GLOBALMART_")}
     environment |= {_MARK: str(settings.state_dir), "GLOBALMART_ENV_FILE": str(env_file())}
-    pairs = ",".join(f'{name}="{value}"' for name, value in sorted(environment.items()))
+    # Supervisor expands %(…)s, and here it does so twice.
+    pairs = ",".join(f'{name}="{value}"' for name, value in sorted(environment.items())).replace("%", "%%%%")
     head = f"""[unix_http_server]
 file={_socket(settings)}
 chmod=0600
@@ -101,27 +106,30 @@ environment={pairs}
 supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
 """
     programs = "".join(_program(settings, service, 10 * number) for number, service in enumerate(SERVICES, start=1))
-    # Supervisor expands %(…)s, so that a percent sign in a path has to be doubled.
-    return (head + programs).replace("%", "%%")
+    return head + programs
 
 
 class _Connection(http.client.HTTPConnection):
+    def __init__(self, path: Path) -> None:
+        super().__init__("localhost")
+        self._path = path
+
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX)
         # A stopped daemon must not hang its caller.
         self.sock.settimeout(_CALL_SECONDS)
-        self.sock.connect(self.host)
+        self.sock.connect(str(self._path))
 
 
 class _Transport(xmlrpc.client.Transport):
-    """XML-RPC over a Unix socket, whose path is given in place of a host."""
+    """XML-RPC over a Unix socket."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
         self._path = path
 
     def make_connection(self, host: Any) -> http.client.HTTPConnection:  # noqa: ARG002
-        return _Connection(str(self._path))
+        return _Connection(self._path)
 
 
 class Supervisor:
@@ -169,9 +177,8 @@ class Supervisor:
         deadline = time.monotonic() + 20
         while not self.is_running():
             if result.returncode != 0 or time.monotonic() > deadline:
-                raise StackError(
-                    f"Supervisor does not start: {(result.stderr or result.stdout).strip().splitlines()[-1:]}"
-                )
+                said = (result.stderr or result.stdout).strip().splitlines()
+                raise StackError(f"Supervisor does not start: {said[0] if said else 'it does not answer'}.")
             time.sleep(0.1)
         return [f"ended {len(ended)} processes that an earlier stack left behind"] if ended else []
 

@@ -107,7 +107,7 @@ def health(settings: Settings, pid: int | None) -> Health:  # noqa: ARG001 one s
     except psycopg.OperationalError as error:
         text = str(error)
         if "authentication failed" in text or "does not exist" in text:
-            return Health(True, "answers, but refuses the password in .env")
+            return Health(True, "answers; `globalmart up` has yet to set up the accounts of .env")
         return Health(False, f"does not answer on port {settings.postgres_port}")
 
 

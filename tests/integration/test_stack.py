@@ -189,7 +189,7 @@ def test_two_stacks_run_side_by_side_and_down_leaves_no_process(
 ) -> None:
     monkeypatch.setenv("GLOBALMART_ENV_FILE", str(tmp_path / ".env"))
     envfile.ensure_env(
-        tmp_path / "a rather long name of a folder, with blanks, 100 % of it" / "state" / ("x" * 60),
+        tmp_path / "a rather long name of a folder, with blanks" / "state" / ("x" * 60),
         envfile.random_ports(),
     )
     result = _globalmart("up", "--only", "minio", "--only", "postgres")
