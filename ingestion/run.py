@@ -195,6 +195,8 @@ class _Run:
     def send_all(self) -> None:
         for events in self.source.catalogue():
             self._send(events, "catalogue", 0.0)
+            if self.stop.is_set():
+                return
         if self.options.mode == "history":
             self._send_history()
         else:
@@ -211,10 +213,10 @@ class _Run:
         start, end = self.options.start_ms, self.options.end_ms
         for events in self.source.blocks():
             self._send(events, "history", (int(events.arrival[-1]) - start) / (end - start))
+            if self.stop.is_set():
+                return
 
     def _send(self, events: Events, phase: str, done: float) -> None:
-        if self.stop.is_set():
-            return
         records, labels = self.source.records(events)
         for first in range(0, len(records), 5_000):
             self.producers.send(records, labels, first, min(first + 5_000, len(records)))

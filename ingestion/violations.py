@@ -46,8 +46,10 @@ def encode(document: Document) -> bytes:
 def violations(kind: int) -> tuple[Violation, ...]:
     """All violations that fit records of this kind."""
     fields: list[Iterator[Violation]] = [
-        _values("event_id", wrong_type=(7, True), bad_format=("not-a-uuid", "12345678-1234-1234-1234-12345678")),
-        _values("event_type", wrong_type=(1,), unknown_value=("refund", _other_type(kind), "TRANSACTION")),
+        _values(
+            "event_id", wrong_type=(7, True), empty=("",), bad_format=("not-a-uuid", "12345678-1234-1234-1234-12345678")
+        ),
+        _values("event_type", wrong_type=(1,), empty=("",), unknown_value=("refund", _other_type(kind), "TRANSACTION")),
         _values("schema_version", wrong_type=(True, "one", [1]), number_as_text=("1",), unknown_value=(2, 0, 999)),
         _timestamp(),
     ]
@@ -67,20 +69,25 @@ def violations(kind: int) -> tuple[Violation, ...]:
         PRODUCT_VIEW: [_text("device")],
         CART_EVENT: [
             _text("cart_id"),
-            _values("action", wrong_type=(0,), unknown_value=("update", "ADD")),
+            _values("action", wrong_type=(0,), empty=("",), unknown_value=("update", "ADD")),
             _integer("quantity", (0, -2, _INT32_OVER)),
             _money("price"),
         ],
         INVENTORY_EVENT: [
             _integer("change", (_INT32_OVER, -_INT32_OVER)),
-            _values("reason", wrong_type=(3,), unknown_value=("theft",)),
+            _values("reason", wrong_type=(3,), empty=("",), unknown_value=("theft",)),
         ],
         USER: [
             _text("user_id"),
             _text("email"),
             _integer("age", (-1, 151, 999)),
             _country(),
-            _values("registration_date", wrong_type=(1700000000000,), bad_format=("2024-01-31", "2024-01-31 10:00:00")),
+            _values(
+                "registration_date",
+                wrong_type=(1700000000000,),
+                empty=("",),
+                bad_format=("2024-01-31", "2024-01-31 10:00:00"),
+            ),
             _values("preferences", wrong_type=("Laptops", [1, 2], {"a": 1})),
         ],
         PRODUCT: [
@@ -151,11 +158,11 @@ def _optional_text(path: str) -> Iterator[Violation]:
 
 
 def _country() -> Iterator[Violation]:
-    return _values("country", wrong_type=(49,), unknown_value=("FR", "us", "Germany"))
+    return _values("country", wrong_type=(49,), empty=("",), unknown_value=("FR", "us", "Germany"))
 
 
 def _payment() -> Iterator[Violation]:
-    return _values("payment_method", wrong_type=(1,), unknown_value=("bitcoin", "Credit_Card"))
+    return _values("payment_method", wrong_type=(1,), empty=("",), unknown_value=("bitcoin", "Credit_Card"))
 
 
 def _integer(path: str, out_of_range: tuple[int, ...]) -> Iterator[Violation]:
@@ -178,6 +185,7 @@ def _timestamp() -> Iterator[Violation]:
     return _values(
         "timestamp",
         wrong_type=(1700000000000,),
+        empty=("",),
         bad_format=(
             "2025-03-01 10:00:00",
             "2025-03-01T10:00:00Z",
@@ -193,7 +201,7 @@ def _timestamp() -> Iterator[Violation]:
 
 
 def _lines() -> Iterator[Violation]:
-    return _values("products", wrong_type=("P0000001", {"product_id": "P0000001"}), empty=([],))
+    return _values("products", wrong_type=("P0000001", {"product_id": "P0000001"}, [7]), empty=([],))
 
 
 def _line_fields() -> list[Iterator[Violation]]:
