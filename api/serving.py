@@ -144,6 +144,8 @@ class Serving:
         self.problem: str | None = None
 
     def start(self) -> None:
+        # The first statement with a parameter makes DuckDB import pandas, which takes seconds: not within a request.
+        duckdb.connect(":memory:").execute("SELECT ?", [0])
         self.look()
         self._thread = threading.Thread(target=self._follow, name="serving-follow", daemon=True)
         self._thread.start()
