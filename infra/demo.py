@@ -9,7 +9,7 @@ import sys
 import time
 import urllib.request
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any
@@ -66,7 +66,7 @@ def demo(
     _globalmart("generate", "--rate", "500", "--duration", f"{live_seconds}s", *_FAULTS)
     _drain(settings)
     _title("Batch: every asset of Dagster, with its checks")
-    _run([sys.executable, "-m", "orchestration.materialize"], instance_env(settings))
+    _materialise(settings)
     _title("The books")
     _globalmart("prove")
     _title("What gold says, through the REST API")
@@ -80,14 +80,24 @@ def _title(text: str) -> None:
 
 
 def _globalmart(*args: str) -> None:
-    _run([sys.executable, "-m", "infra.cli", *args])
-
-
-def _run(command: Sequence[str], env: Mapping[str, str] | None = None) -> None:
-    result = subprocess.run(command, cwd=CHECKOUT, env={**os.environ, **(env or {})})
+    result = subprocess.run([sys.executable, "-m", "infra.cli", *args], cwd=CHECKOUT)
     if result.returncode != 0:
-        said = " ".join(command[2:])
-        raise DemoError(f"The demonstration ends here: `{said}` failed with code {result.returncode}.")
+        raise DemoError(f"The demonstration ends here: `globalmart {args[0]}` failed with code {result.returncode}.")
+
+
+def _materialise(settings: Settings) -> None:
+    """One run of the daily job in a process of its own; what it says on the way goes to a log file."""
+    log = settings.state_dir / "logs" / "demo-batch.log"
+    env = {**os.environ, **instance_env(settings)}
+    begin = time.monotonic()
+    with _out.status(f"running, its log is {log}"), log.open("w") as output:
+        command = [sys.executable, "-m", "orchestration.materialize"]
+        result = subprocess.run(command, cwd=CHECKOUT, env=env, stdout=subprocess.PIPE, stderr=output, text=True)
+    for line in result.stdout.splitlines():
+        _out.print(f"  {line}", markup=False, soft_wrap=True)
+    if result.returncode != 0:
+        raise DemoError(f"The demonstration ends here: the batch run failed, see {log}.")
+    _out.print(f"  done in {time.monotonic() - begin:.0f} s")
 
 
 def _drain(settings: Settings) -> None:
