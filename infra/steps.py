@@ -14,7 +14,7 @@ from lakehouse.errors import GlobalMartError
 
 _NO_NETWORK = re.compile(
     r"dial tcp|no such host|UnknownHost|Unknown host|Connection refused|Network is unreachable|Could not resolve"
-    r"|Temporary failure in name resolution|error sending request|dns error|i/o timeout|ConnectException|SocketTimeout",
+    r"|not well configured|Temporary failure in name resolution|error sending request|dns error|i/o timeout|ConnectException|SocketTimeout",
     re.IGNORECASE,
 )
 _NO_SPACE = re.compile(r"no space left on device", re.IGNORECASE)
@@ -50,7 +50,7 @@ def explain(output: str) -> str:
         return "the disk is full; free some space and run `make setup` again."
     if _NO_NETWORK.search(output):
         return "the package registry does not answer; check the network and run `make setup` again."
-    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    lines = [line.strip() for line in output.splitlines() if line.strip(" :\t")]
     return (lines[-1] if lines else "no output") + "."
 
 

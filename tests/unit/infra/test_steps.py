@@ -13,6 +13,11 @@ from infra.steps import SetupError, explain, run_step
     [
         ("go: dial tcp: lookup proxy: no such host", "does not answer; check the network"),
         ("Server access error: java.net.UnknownHostException", "does not answer; check the network"),
+        (
+            "You probably access the destination server through a proxy server that is not well configured.",
+            "check the network",
+        ),
+        ("first cause\n:: USE VERBOSE ::\n::::\n", "first cause"),
         ("write /x: no space left on device", "the disk is full"),
         ("first\nlast line\n", "last line."),
         ("", "no output."),
