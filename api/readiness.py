@@ -8,7 +8,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, Field
@@ -22,7 +22,7 @@ from lakehouse.storage import is_s3
 
 State = Literal["ok", "waiting", "down"]
 _CONNECT_SECONDS = 0.7
-# A refresher that beats but has not ended a round for so long is busy with a full load, or hangs.
+# A service that beats but has not ended a round for so long is busy with much at once, or hangs.
 _SLOW_ROUND_SECONDS = 60.0
 
 
@@ -56,7 +56,7 @@ async def report(
     looks: list[Callable[[], Dependency]] = [
         lambda: _serving_files(serving, now()),
         lambda: _refresher(settings, now()),
-        lambda: _streaming(settings),
+        lambda: _streaming(settings, now()),
         lambda: _kafka(settings),
         lambda: _storage(settings),
         lambda: _postgres(settings),
@@ -114,7 +114,7 @@ def _refresher(settings: Settings, now: datetime) -> Dependency:
     return _dependency("refresher", "ok", True, f"checked gold {lag or 0:.1f} s ago", None, lag)
 
 
-def _streaming(settings: Settings) -> Dependency:
+def _streaming(settings: Settings, now: datetime) -> Dependency:
     beat = read(settings, "streaming")
     step = "See `globalmart status` and the streaming service's log; answers stay as they are meanwhile."
     if beat is None:
@@ -122,15 +122,27 @@ def _streaming(settings: Settings) -> Dependency:
     if beat["is_stale"]:
         detail = f"its last heartbeat is {beat['age_seconds']:.0f} s old, over {STALE_SECONDS} s"
         return _dependency("streaming", "down", False, detail, step, beat["age_seconds"])
-    lag = beat.get("lag_seconds")
-    known = ("lag_records", "lag", "reason", "batch_id")
-    facts = [f"{name.replace('_', ' ')} {beat[name]}" for name in known if beat.get(name) not in (None, "", {})]
+    lag = _streaming_lag(beat, now)
+    known = ("lag_records", "batch_id", "reason")
+    facts = [f"{name.replace('_', ' ')} {beat[name]}" for name in known if beat.get(name) is not None]
     detail = "; ".join([str(beat["state"]), *facts])
-    seconds = float(lag) if isinstance(lag, int | float) else None
+    if beat["state"] == "running" and (lag is None or lag <= _SLOW_ROUND_SECONDS):
+        return _dependency("streaming", "ok", False, detail, None, lag)
     if beat["state"] == "running":
-        return _dependency("streaming", "ok", False, detail, None, seconds)
+        return _dependency(
+            "streaming", "waiting", False, f"{detail}; no commit for {lag:.0f} s though records wait", step, lag
+        )
     state: State = "down" if beat["state"] == "failed" else "waiting"
-    return _dependency("streaming", state, False, detail, step, seconds)
+    return _dependency("streaming", state, False, detail, step, lag)
+
+
+def _streaming_lag(beat: dict[str, Any], now: datetime) -> float | None:
+    """Seconds since the last commit while records wait in Kafka; 0 when none waits; None where that cannot be told."""
+    if beat.get("lag_records") == 0:
+        return 0.0
+    if not beat.get("lag_records") or not beat.get("committed_at"):
+        return None
+    return (now - datetime.fromisoformat(beat["committed_at"])).total_seconds()
 
 
 def _kafka(settings: Settings) -> Dependency:

@@ -19,7 +19,7 @@ Mean = Annotated[Decimal, WithJsonSchema({"type": "number", "format": "decimal"}
 
 
 class ExactJSONResponse(Response):
-    """A model as JSON. Binary floats are refused: a number with a fraction must have been a Decimal all the way."""
+    """A model as JSON, each Decimal written with two decimals as it stands, without a detour over a binary float."""
 
     media_type = "application/json"
 

@@ -97,7 +97,7 @@ def ask(generation: Generation, question: Question, query: PeriodQuery, route: s
         page = Page(meta.delta_version, meta.known_at, _window(generation, question.table, query))
     if page.window is None:
         return Answer([], None, page.version, page.known_at.replace(tzinfo=UTC))
-    sql, parameters = _statement(question, page, query.limit + 1)
+    sql, parameters = _statement(question, page, meta.delta_version, query.limit + 1)
     found = generation.query(sql, parameters)
     rows = [(row[0].replace(tzinfo=UTC), *row[1:]) for row in found[: query.limit]]
     next_cursor = None
@@ -121,12 +121,15 @@ def _window(generation: Generation, table: Table, query: PeriodQuery) -> tuple[d
     return query.from_ if query.from_ is not None else to - DEFAULT_WINDOW, to
 
 
-def _statement(question: Question, page: Page, limit: int) -> tuple[str, list[Any]]:
+def _statement(question: Question, page: Page, newest: int, limit: int) -> tuple[str, list[Any]]:
     assert page.window is not None  # noqa: S101 - the caller has answered an empty table
     start, end = page.window
     keys = ["period", *question.dimensions]
-    where = ["delta_version <= ?", "minute >= ?", "minute < ?"]
-    parameters: list[Any] = [page.version, start, end]
+    where = ["minute >= ?", "minute < ?"]
+    parameters: list[Any] = [start, end]
+    if page.version < newest:
+        where.append("delta_version <= ?")
+        parameters.append(page.version)
     for column, values in question.filters.items():
         if values:
             where.append(f"{column} IN ({', '.join('?' * len(values))})")

@@ -26,6 +26,10 @@ def listener() -> Iterator[int]:
         yield server.getsockname()[1]
 
 
+def _ago(seconds: float) -> str:
+    return (datetime.now(UTC) - timedelta(seconds=seconds)).isoformat()
+
+
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as server:
         return int(server.getsockname()[1])
@@ -46,7 +50,7 @@ def well(settings: Settings, lake: Lake, refresher: Refresher, listener: int) ->
     lake.fill()
     refresher.refresh()
     beat(settings, "refresher", "running", checked_at=datetime.now(UTC).isoformat())
-    beat(settings, "streaming", "running", lag_seconds=1.25)
+    beat(settings, "streaming", "running", lag_records=0, batch_id=7, committed_at=_ago(600))
     return settings.model_copy(
         update={"kafka_bootstrap_servers": f"127.0.0.1:{free_port()},127.0.0.1:{listener}", "postgres_port": listener}
     )
@@ -64,7 +68,8 @@ def test_ready_when_all_is_well(well: Settings) -> None:
     assert {name: one["state"] for name, one in body["dependencies"].items()} == dict.fromkeys(
         ["serving", "refresher", "streaming", "kafka", "storage", "postgres"], "ok"
     )
-    assert body["dependencies"]["streaming"]["lag_seconds"] == 1.2
+    assert body["dependencies"]["streaming"]["lag_seconds"] == 0
+    assert body["dependencies"]["streaming"]["detail"] == "running; lag records 0; batch id 7"
     assert body["dependencies"]["serving"]["lag_seconds"] < 60
     assert all(one["next_step"] is None for one in body["dependencies"].values())
 
@@ -154,3 +159,22 @@ def test_ready_tells_no_secret(well: Settings, listener: int) -> None:
         text = client.get("/ready").text
     assert "hush" not in text
     assert secret.api_key_sha256 not in text
+
+
+@pytest.mark.parametrize(
+    ("records", "age", "state", "lag"),
+    [
+        (500, 2, "ok", range(2, 50)),
+        (500, 300, "waiting", range(300, 400)),
+        (None, 2, "ok", [None]),
+        (3, None, "ok", [None]),
+    ],
+)
+def test_the_lag_of_the_streaming_service_is_the_age_of_its_last_commit_while_records_wait(
+    well: Settings, records: int | None, age: int | None, state: str, lag: Any
+) -> None:
+    beat(well, "streaming", "running", lag_records=records, committed_at=_ago(age) if age else None)
+    _, body = ready(well)
+    found = body["dependencies"]["streaming"]
+    assert found["state"] == state
+    assert (found["lag_seconds"] if found["lag_seconds"] is None else int(found["lag_seconds"])) in lag
