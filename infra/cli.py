@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import json
 import subprocess
@@ -120,6 +121,10 @@ def doctor(as_json: Json = False) -> None:
         raise typer.Exit(1)
 
 
+# What the machine refuses is not a bug: told in a sentence, without a traceback.
+_MACHINE_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES}
+
+
 def _register(name: str, module: str, function: str, summary: str) -> None:
     """A command that imports `module` only when it runs, and leaves all its arguments and its --help to it."""
 
@@ -148,6 +153,14 @@ def main() -> None:
         print(f"Error: {error}", file=sys.stderr)
         sys.exit(1)
     except BrokenPipeError:
+        sys.exit(1)
+    except OSError as error:
+        if error.errno not in _MACHINE_ERRORS:
+            raise
+        print(
+            f"Error: {error.strerror} ({error.filename or 'no file named'}): make room or put the rights in order.",
+            file=sys.stderr,
+        )
         sys.exit(1)
 
 

@@ -50,7 +50,7 @@ def explain(output: str) -> str:
         return "the disk is full; free some space and run `make setup` again."
     if _NO_NETWORK.search(output):
         return "the package registry does not answer; check the network and run `make setup` again."
-    lines = [line.strip() for line in output.splitlines() if line.strip(" :\t")]
+    lines = [line.strip() for line in output.splitlines() if line.strip(" :\t") and not line.lstrip().startswith("::")]
     return (lines[-1] if lines else "no output") + "."
 
 
