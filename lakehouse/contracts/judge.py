@@ -53,9 +53,7 @@ def judge(contract: Contract, value: bytes | None, kafka_at: datetime, too_old_d
         return Verdict((error.code,))
     codes = set(_field_codes(contract.fields, document, ""))
     codes |= set(_time_codes(document, kafka_at, too_old_days))
-    if contract.sum_field and not any(
-        code.split(".", 1)[-1].startswith(("products", contract.sum_field)) for code in codes
-    ):
+    if contract.sum_field and not any(_touches_the_sum(contract, code) for code in codes):
         codes |= set(_sum_codes(contract, document))
     event_id = document.get("event_id")
     event_id = event_id if isinstance(event_id, str) else None
@@ -157,6 +155,12 @@ def _time_codes(document: dict[str, Any], kafka_at: datetime, too_old_days: int 
         yield "out_of_range.timestamp"
     elif too_old_days is not None and at < kafka_at - timedelta(days=too_old_days):
         yield "too_old.timestamp"
+
+
+def _touches_the_sum(contract: Contract, code: str) -> bool:
+    """A sum over numbers that are broken themselves says nothing."""
+    field = code.partition(".")[2].split(".")[0]
+    return field in ("", contract.sum_field, contract.lines and contract.lines.name)
 
 
 def _sum_codes(contract: Contract, document: dict[str, Any]) -> Iterator[str]:

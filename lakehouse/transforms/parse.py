@@ -39,6 +39,7 @@ def parse(records: DataFrame, too_old_days: int | None = None) -> DataFrame:
         .withColumn("_document", F.when(ended & ~suspicious, F.try_variant_get(F.col("_wrapped"), "$[0]", "variant")))
         .withColumn("_shape", F.schema_of_variant("_document"))
         .withColumns({f"_{topic}": _typed(contract) for topic, contract in CONTRACTS.items()})
+        .withColumn("_at", F.coalesce(*(F.col(f"_{topic}")["timestamp"] for topic in CONTRACTS)).try_cast("timestamp"))
     )
     columns = [F.col(name) for name in records.columns]
     accepted = [_accepted(contract, too_old_days).alias(topic) for topic, contract in CONTRACTS.items()]
@@ -57,44 +58,38 @@ def _typed(contract: Contract) -> Column:
 
 def _accepted(contract: Contract, too_old_days: int | None) -> Column:
     record = F.col(f"_{contract.topic}")
-    at = record["timestamp"].try_cast("timestamp")
+    at = F.col("_at")
     in_time = (at >= F.lit(EARLIEST_TIME).cast("timestamp")) & (
         at <= F.col("kafka_at") + F.expr(f"INTERVAL {FUTURE_TOLERANCE_MINUTES} MINUTES")
     )
     if too_old_days is not None:
         in_time &= at >= F.col("kafka_at") - F.expr(f"INTERVAL {too_old_days} DAYS")
-    times_exist = [record[f.name].try_cast("timestamp").isNotNull() for f in contract.fields if f.kind is Kind.TIME]
-    right = reduce(Column.__and__, [values_are_right(contract, record), in_time, *times_exist])
-    values = [
-        record[f.name].try_cast("timestamp").alias(f.name) if f.kind is Kind.TIME else record[f.name].alias(f.name)
-        for f in contract.fields
-    ]
+    times = {f.name: record[f.name].try_cast("timestamp") for f in contract.fields if f.kind is Kind.TIME}
+    times["timestamp"] = at
+    right = reduce(
+        Column.__and__, [values_are_right(contract, record), in_time, *(time.isNotNull() for time in times.values())]
+    )
+    values = [times.get(item.name, record[item.name]).alias(item.name) for item in contract.fields]
     return F.when(right, F.struct(*values, *_hashes(contract, record)))
 
 
 def _hashes(contract: Contract, record: Column) -> list[Column]:
-    """Two hashes per id (128 bits in all) and one of the body; null is hashed as a value, not passed over."""
-    body = [_hashable(record[item.name]) for item in contract.fields]
-    hashes = [*_id_hashes(record["event_id"], "event"), _hash(*body).alias("body_hash")]
+    """Two hashes per id (128 bits in all) and one of the body, in which each field has its own seed."""
+    fields = {item.name: F.xxhash64(F.lit(item.name), record[item.name]) for item in contract.fields}
+    hashes = [*_id_hashes(record, "event_id"), _hash(record, *fields.values()).alias("body_hash")]
     if contract.business_id:
-        order = [_hashable(record[item.name]) for item in contract.fields if item.name != "event_id"]
-        name = contract.business_id.removesuffix("_id")
-        hashes += [*_id_hashes(record[contract.business_id], name), _hash(*order).alias("order_hash")]
+        order = [column for name, column in fields.items() if name != "event_id"]
+        hashes += [*_id_hashes(record, contract.business_id), _hash(record, *order).alias("order_hash")]
     return hashes
 
 
-def _id_hashes(value: Column, name: str) -> list[Column]:
+def _id_hashes(record: Column, id_field: str) -> list[Column]:
+    name = id_field.removesuffix("_id")
     return [
-        _hash(F.lit(name), value).alias(f"{name}_hash"),
-        _hash(F.lit(f"{name}2"), value).alias(f"{name}_hash2"),
+        _hash(record, F.lit(f"{name}{number}"), record[id_field]).alias(f"{name}_hash{number}") for number in ("", "2")
     ]
 
 
-def _hash(*values: Column) -> Column:
+def _hash(record: Column, *values: Column) -> Column:
     """64 bits; typed as nullable because Arrow refuses a not-null child in a struct that may be null."""
-    return F.nullif(F.xxhash64(*values), F.lit(None).cast("bigint"))
-
-
-def _hashable(value: Column) -> Column:
-    """xxhash64 passes over nulls, so that a value could wander between columns: say which are null."""
-    return F.struct(value.isNull(), value)
+    return F.when(record.isNotNull(), F.xxhash64(*values))
