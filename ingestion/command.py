@@ -180,19 +180,21 @@ def _progress_bar(console: Console, *, show: bool) -> Iterator[Any]:
         TextColumn("{task.fields[count]:>11,} records  {task.fields[rate]:>8,.0f} ev/s"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, disable=not show, transient=True) as bar:
-        task = bar.add_task("start", total=1.0, count=0, rate=0.0)
-        last = [0.0, 0]
+    bar = Progress(*columns, console=console, disable=not show, transient=True)
+    task = bar.add_task("start", total=1.0, count=0, rate=0.0)
+    last = [0.0, 0]
 
-        def on_progress(progress: RunProgress) -> None:
-            passed = progress.seconds - last[0]
-            rate = (progress.acknowledged - last[1]) / passed if passed > 0 else 0.0
-            last[:] = [progress.seconds, progress.acknowledged]
-            bar.update(
-                task, description=progress.phase, completed=progress.done, count=progress.acknowledged, rate=rate
-            )
+    def on_progress(progress: RunProgress) -> None:
+        bar.start()  # only now: a run that cannot start leaves one sentence and no empty line
+        passed = progress.seconds - last[0]
+        rate = (progress.acknowledged - last[1]) / passed if passed > 0 else 0.0
+        last[:] = [progress.seconds, progress.acknowledged]
+        bar.update(task, description=progress.phase, completed=progress.done, count=progress.acknowledged, rate=rate)
 
+    try:
         yield on_progress
+    finally:
+        bar.stop()
 
 
 def print_summary(console: Console, report: Report) -> None:
