@@ -65,6 +65,7 @@ class GoldTable:
         options = delta_options(settings)
         self._options = {**options, **_IMPATIENCE} if options else {}
         self._schema = serving_schema(table)
+        self._folder: pafs.PyFileSystem | None = None
 
     def commit(self, version: int) -> Commit | None:
         """The commit `version`, or None where there is none (not yet, or its log was cleaned away)."""
@@ -125,7 +126,10 @@ class GoldTable:
         return pa.RecordBatch.from_arrays(columns, schema=self._schema)
 
     def _files(self) -> pafs.PyFileSystem:
-        return pafs.PyFileSystem(DeltaStorageHandler(self._uri, self._options or None))
+        """The table's folder; opened once, so that its connections are kept."""
+        if self._folder is None:
+            self._folder = pafs.PyFileSystem(DeltaStorageHandler(self._uri, self._options or None))
+        return self._folder
 
     def _error(self, what: str, error: Exception) -> SourceError:
         return SourceError(f"{self.table.path}: {what} cannot be read ({first_line(error)}).")
