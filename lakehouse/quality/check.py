@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import pyspark.sql.functions as F
 from pyspark.sql import DataFrame
 
 from lakehouse.errors import GlobalMartError
-from lakehouse.quality.rules import PERSONAL_COLUMNS
+from lakehouse.quality.rules import PERSONAL_COLUMNS, Holds, NoRows, rules
 from lakehouse.tables import Table
 
 SAMPLE_COUNT = 5
@@ -53,7 +54,7 @@ def validate(rows: DataFrame, table: Table, views: Mapping[str, DataFrame] | Non
 
     Raises QualityError when an expectation itself breaks, so that a bug never looks like bad data.
     """
-    from lakehouse.quality.suites import batch_of, structure, suite
+    from lakehouse.quality.suites import batch_of, structure
 
     started = time.monotonic()
     for name, frame in (views or {}).items():
@@ -61,32 +62,53 @@ def validate(rows: DataFrame, table: Table, views: Mapping[str, DataFrame] | Non
     batch = batch_of(rows)
     outcomes: list[Outcome] = []
     for expectation in structure(table):
-        outcomes += _run(batch, [expectation])
+        outcomes.append(_outcome(batch, expectation, batch.validate(expectation, result_format="BOOLEAN_ONLY")))
         if not outcomes[-1].success:
             break
     else:
-        outcomes += _run(batch, suite(table).expectations)
+        outcomes += _of_rows(rows, table) + _of_sets(batch, table)
     return Report(table.path, rows.count(), tuple(outcomes), time.monotonic() - started)
 
 
-def _run(batch: Any, expectations: list[Any]) -> list[Outcome]:
-    """A first, cheap pass says which expectations fail; only those are run again for counts and samples."""
-    from great_expectations import ExpectationSuite
+def _of_rows(rows: DataFrame, table: Table) -> list[Outcome]:
+    """One pass says which expectations fail; only those are run again for counts and samples."""
+    from lakehouse.quality.suites import batch_of, of_rows, offenders
 
-    first = batch.validate(ExpectationSuite(name="first", expectations=expectations), result_format="BOOLEAN_ONLY")
+    holds = {f"_holds_{i}": rule for i, rule in enumerate(r for r in rules(table) if isinstance(r, Holds))}
+    batch = batch_of(rows.withColumns({column: F.expr(rule.condition) for column, rule in holds.items()}))
     outcomes = []
-    for result in first.results:
+    for result in batch.validate(of_rows(table, holds), result_format="BOOLEAN_ONLY").results:
         config = result.expectation_config
-        _raise_if_broken(result)
-        if result.success:
-            outcomes.append(Outcome(config.description, True))
-            continue
-        is_query = config.type == "unexpected_rows_expectation"
-        detail: Any = "COMPLETE" if is_query else {"result_format": "SUMMARY", "partial_unexpected_count": SAMPLE_COUNT}
-        again = batch.validate(config.to_domain_obj(), result_format=detail)
-        _raise_if_broken(again)
-        outcomes.append(_failure(config, again.result))
+        rule = holds.get(config.kwargs.get("column"))
+        outcomes.append(_outcome(batch, offenders(rule) if rule else config.to_domain_obj(), result))
     return outcomes
+
+
+def _of_sets(batch: Any, table: Table) -> list[Outcome]:
+    """One query names the broken rules; only those are run again."""
+    from lakehouse.quality.suites import of_sets, offenders
+
+    result = batch.validate(of_sets(table), result_format="COMPLETE")
+    _raise_if_broken(result)
+    broken = {dict(row)["rule"] for row in result.result["details"]["unexpected_rows"]}
+    return [
+        _outcome(batch, offenders(rule), None) if rule.name in broken else Outcome(rule.name, True)
+        for rule in rules(table)
+        if isinstance(rule, NoRows)
+    ]
+
+
+def _outcome(batch: Any, expectation: Any, first: Any) -> Outcome:
+    """What came of `expectation`: `first` where that is a success, else from a run with counts and samples."""
+    if first is not None:
+        _raise_if_broken(first)
+        if first.success:
+            return Outcome(first.expectation_config.description, True)
+    is_query = expectation.configuration.type == "unexpected_rows_expectation"
+    detail: Any = "COMPLETE" if is_query else {"result_format": "SUMMARY", "partial_unexpected_count": SAMPLE_COUNT}
+    again = batch.validate(expectation, result_format=detail)
+    _raise_if_broken(again)
+    return _failure(again.expectation_config, again.result)
 
 
 def _failure(config: Any, result: dict[str, Any]) -> Outcome:

@@ -18,7 +18,7 @@ from great_expectations.expectations.expectation import Expectation
 from pyspark.sql import DataFrame
 from pyspark.sql.pandas.types import from_arrow_type
 
-from lakehouse.quality.rules import Allowed, Between, Rule, rules
+from lakehouse.quality.rules import Allowed, Between, Holds, NoRows, rules
 from lakehouse.tables import Table
 
 
@@ -39,14 +39,40 @@ def structure(table: Table) -> list[Expectation]:
     ]
 
 
-def suite(table: Table) -> ExpectationSuite:
-    """Every expectation about the values of `table`."""
+def of_rows(table: Table, holds: dict[str, Holds]) -> ExpectationSuite:
+    """What is said of single rows; Great Expectations judges it all in one pass. `holds` are the conditions by column."""
     present = [
         gxe.ExpectColumnValuesToNotBeNull(column=c.name, description=f"{c.name} is present")
         for c in table.columns
         if not c.nullable
     ]
-    return ExpectationSuite(name=table.path, expectations=[*present, *map(_expectation, rules(table))])
+    values = [_of_column(rule) for rule in rules(table) if isinstance(rule, Allowed | Between)]
+    conditions = [
+        gxe.ExpectColumnValuesToBeInSet(column=column, value_set=[True], description=rule.name)
+        for column, rule in holds.items()
+    ]
+    return ExpectationSuite(name=f"{table.path} rows", expectations=[*present, *values, *conditions])
+
+
+def of_sets(table: Table) -> Expectation:
+    """All rules over several rows as one query, which returns the names of those that are broken."""
+    counts = [
+        f"SELECT '{rule.name}' AS rule, count(*) AS offender_count FROM ({rule.query})"
+        for rule in rules(table)
+        if isinstance(rule, NoRows)
+    ]
+    query = f"SELECT rule FROM ({' UNION ALL '.join(counts)}) WHERE offender_count > 0"
+    return gxe.UnexpectedRowsExpectation(unexpected_rows_query=query, description="rules over several rows")
+
+
+def offenders(rule: Holds | NoRows) -> Expectation:
+    """One rule alone, as the query that returns its offenders."""
+    query = rule.query if isinstance(rule, NoRows) else _query(rule)
+    return gxe.UnexpectedRowsExpectation(unexpected_rows_query=query, description=rule.name)
+
+
+def _query(rule: Holds) -> str:
+    return f"SELECT {', '.join(rule.shown)} FROM {{batch}} WHERE NOT ({rule.condition})"
 
 
 def batch_of(rows: DataFrame) -> Batch:
@@ -58,21 +84,19 @@ def batch_of(rows: DataFrame) -> Batch:
     return definition.get_batch({"dataframe": rows})
 
 
-def _expectation(rule: Rule) -> Expectation:
+def _of_column(rule: Allowed | Between) -> Expectation:
     if isinstance(rule, Allowed):
         return gxe.ExpectColumnValuesToBeInSet(
             column=rule.column, value_set=list(rule.values), description=f"{rule.column} is one of its known values"
         )
-    if isinstance(rule, Between):
-        limits = [
-            f"{word} {limit}"
-            for word, limit in (("at least", rule.minimum), ("at most", rule.maximum))
-            if limit is not None
-        ]
-        return gxe.ExpectColumnValuesToBeBetween(
-            column=rule.column,
-            min_value=rule.minimum,
-            max_value=rule.maximum,
-            description=f"{rule.column} is {' and '.join(limits)}",
-        )
-    return gxe.UnexpectedRowsExpectation(unexpected_rows_query=rule.query, description=rule.name)
+    limits = [
+        f"{word} {limit}"
+        for word, limit in (("at least", rule.minimum), ("at most", rule.maximum))
+        if limit is not None
+    ]
+    return gxe.ExpectColumnValuesToBeBetween(
+        column=rule.column,
+        min_value=rule.minimum,
+        max_value=rule.maximum,
+        description=f"{rule.column} is {' and '.join(limits)}",
+    )
