@@ -16,22 +16,22 @@ Int64s = NDArray[np.int64]
 
 NO_POSITION = -1
 MAX_RUN = 4_000_000  # entries; larger runs are not merged again, a merge must not hold up a micro-batch
-_OFFSET_BITS, _PARTITION_BITS = 44, 14
+OFFSET_BITS, PARTITION_BITS = 44, 14
 
 
 def pack_position(topic_number: Int64s | int, partition: Int64s, offset: Int64s) -> Int64s:
     """One integer for (topic, partition, offset): 5, 14 and 44 bits. Orders as the three do."""
     return (
-        (np.int64(topic_number) << np.int64(_PARTITION_BITS + _OFFSET_BITS))
-        | (partition.astype(np.int64) << np.int64(_OFFSET_BITS))
+        (np.int64(topic_number) << np.int64(PARTITION_BITS + OFFSET_BITS))
+        | (partition.astype(np.int64) << np.int64(OFFSET_BITS))
         | offset
     )
 
 
 def unpack_position(position: int) -> tuple[int, int, int]:
     """(topic number, partition, offset)."""
-    partition = (position >> _OFFSET_BITS) & ((1 << _PARTITION_BITS) - 1)
-    return position >> (_PARTITION_BITS + _OFFSET_BITS), partition, position & ((1 << _OFFSET_BITS) - 1)
+    partition = (position >> OFFSET_BITS) & ((1 << PARTITION_BITS) - 1)
+    return position >> (PARTITION_BITS + OFFSET_BITS), partition, position & ((1 << OFFSET_BITS) - 1)
 
 
 @dataclass(frozen=True)

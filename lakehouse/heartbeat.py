@@ -16,7 +16,13 @@ def beat(settings: Settings, service: str, state: str, **details: Any) -> None:
     """Write that `service` is `state` (`starting`, `running`, `waiting`, `failed`); `details` must fit JSON."""
     settings.run_dir.mkdir(parents=True, exist_ok=True)
     path = settings.run_dir / f"{service}.json"
-    body = {"service": service, "state": state, "pid": os.getpid(), "updated_at": datetime.now(UTC).isoformat(), **details}
+    body = {
+        "service": service,
+        "state": state,
+        "pid": os.getpid(),
+        "updated_at": datetime.now(UTC).isoformat(),
+        **details,
+    }
     partial = path.with_suffix(".partial")
     partial.write_text(json.dumps(body))
     partial.replace(path)

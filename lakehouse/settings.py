@@ -31,27 +31,41 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", env_file_encoding="utf-8", frozen=True)
 
     # Where things are
-    state_dir: Path = Field(CHECKOUT / ".globalmart", description="Where the local stack keeps its data, logs and secrets.")
-    lake_uri: str = Field("s3a://lakehouse", description="Root of all tables: `s3a://bucket[/prefix]` or `file:///path`.")
-    checkpoint_uri: str = Field("", description="Root of the streaming checkpoints, durable storage; empty: `checkpoints/` in the state folder.")
+    state_dir: Path = Field(
+        CHECKOUT / ".globalmart", description="Where the local stack keeps its data, logs and secrets."
+    )
+    lake_uri: str = Field(
+        "s3a://lakehouse", description="Root of all tables: `s3a://bucket[/prefix]` or `file:///path`."
+    )
+    checkpoint_uri: str = Field(
+        "", description="Root of the streaming checkpoints, durable storage; empty: `checkpoints/` in the state folder."
+    )
 
     # Kafka
     kafka_bootstrap_servers: str = Field("127.0.0.1:9092", description="Brokers as `host:port`, comma-separated.")
     kafka_partitions: int = Field(4, ge=1, le=1024, description="Partitions of each input topic when it is created.")
-    kafka_retention_hours: int = Field(8760, ge=1, description="How long Kafka keeps a record; after that bronze is the source.")
+    kafka_retention_hours: int = Field(
+        8760, ge=1, description="How long Kafka keeps a record; after that bronze is the source."
+    )
 
     # S3
     s3_endpoint: str = Field("http://127.0.0.1:9000", description="Address of the S3 service.")
     s3_region: str = Field("us-east-1", description="Region named in S3 signatures.")
-    s3_access_key: str = Field("", description="S3 access key. The pair in `.env` reads the whole lake and writes nothing.")
+    s3_access_key: str = Field(
+        "", description="S3 access key. The pair in `.env` reads the whole lake and writes nothing."
+    )
     s3_secret_key: SecretStr = Field(SecretStr(""), description="S3 secret key of that access key.")
 
     # PostgreSQL, API
-    postgres_url: SecretStr = Field(SecretStr(""), description="PostgreSQL as `postgresql://user:password@host:port/database`.")
+    postgres_url: SecretStr = Field(
+        SecretStr(""), description="PostgreSQL as `postgresql://user:password@host:port/database`."
+    )
     api_url: str = Field("http://127.0.0.1:8000", description="Address of the REST API.")
     api_key: SecretStr = Field(SecretStr(""), description="A key of the REST API, made by set-up.")
 
-    api_key_sha256: str = Field("", description="SHA-256 of the API key in hexadecimal, all that the API itself is given of it.")
+    api_key_sha256: str = Field(
+        "", description="SHA-256 of the API key in hexadecimal, all that the API itself is given of it."
+    )
 
     # Ports of the local stack, all on 127.0.0.1
     kafka_port: int = Field(9092, ge=1, le=65535, description="Local stack: Kafka.")
@@ -68,16 +82,26 @@ class Settings(BaseSettings):
     jars_dir: Path | None = Field(None, description="Folder of the Spark jars; empty: the set-up's cache.")
 
     # Streaming
-    stream_trigger_seconds: float = Field(1.0, ge=0, description="Least time from the start of one micro-batch to the next.")
+    stream_trigger_seconds: float = Field(
+        1.0, ge=0, description="Least time from the start of one micro-batch to the next."
+    )
     stream_max_offsets: int = Field(200_000, ge=1, description="Most event records taken in one micro-batch.")
-    watermark_delay_minutes: float = Field(10, ge=0, description="How far a topic's watermark trails its highest event time.")
-    dedup_horizon_days: int = Field(7, ge=7, description="How far back, in time of ingestion, a duplicate is recognised.")
-    too_old_days: int | None = Field(None, ge=1, description="Events older than this against their Kafka time are quarantined; empty: never.")
+    watermark_delay_minutes: float = Field(
+        10, ge=0, description="How far a topic's watermark trails its highest event time."
+    )
+    dedup_horizon_days: int = Field(
+        7, ge=7, description="How far back, in time of ingestion, a duplicate is recognised."
+    )
+    too_old_days: int | None = Field(
+        None, ge=1, description="Events older than this against their Kafka time are quarantined; empty: never."
+    )
     lease_seconds: float = Field(15, gt=0, description="How long an owner's lease lasts unless renewed.")
 
     # Serving
     refresh_seconds: float = Field(2.0, gt=0, description="How often the refresher looks for new gold versions.")
-    duckdb_memory_gb: float = Field(1.0, gt=0, description="Most memory that DuckDB may take in each process of the API.")
+    duckdb_memory_gb: float = Field(
+        1.0, gt=0, description="Most memory that DuckDB may take in each process of the API."
+    )
 
     # Read by the settings class itself, listed here so that the documentation has them
     service: Service | None = Field(
@@ -130,10 +154,14 @@ def check_env_file(path: Path) -> None:
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError:
-        raise SettingsError(f"{path} is not UTF-8 text. Move it away and run `globalmart up`: a new one is written.") from None
+        raise SettingsError(
+            f"{path} is not UTF-8 text. Move it away and run `globalmart up`: a new one is written."
+        ) from None
     for number, line in enumerate(text.splitlines(), start=1):
         if line.strip() and not line.lstrip().startswith("#") and not _LINE.match(line.strip()):
-            raise SettingsError(f"{path} line {number} is not NAME=value. Mend the line, or move the file away and run `globalmart up`.")
+            raise SettingsError(
+                f"{path} line {number} is not NAME=value. Mend the line, or move the file away and run `globalmart up`."
+            )
 
 
 def load_settings(service: Service | None = None, **overrides: Any) -> Settings:
@@ -153,7 +181,9 @@ def load_settings(service: Service | None = None, **overrides: Any) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = PREFIX + "_".join(str(part) for part in first["loc"]).upper().removeprefix(PREFIX)
-        raise SettingsError(f"The setting {name} is not usable: {first['msg']}. It comes from the environment or {path}.") from None
+        raise SettingsError(
+            f"The setting {name} is not usable: {first['msg']}. It comes from the environment or {path}."
+        ) from None
     return settings
 
 

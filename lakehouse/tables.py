@@ -108,7 +108,14 @@ PRODUCTS_TYPE = pa.list_(
 
 def _silver(name: str, grain: str, *fields: Column, extra: tuple[Column, ...] = ()) -> Table:
     return Table(
-        name, "silver", "streaming", grain, (*ENVELOPE, *fields, *PROVENANCE, *extra), ("event_id",), (), STREAM_PROPERTIES
+        name,
+        "silver",
+        "streaming",
+        grain,
+        (*ENVELOPE, *fields, *PROVENANCE, *extra),
+        ("event_id",),
+        (),
+        STREAM_PROPERTIES,
     )
 
 

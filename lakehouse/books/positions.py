@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lakehouse.dedup import Int64s, pack_position, unpack_position
+from lakehouse.dedup import OFFSET_BITS, Int64s, pack_position, unpack_position
 from lakehouse.transforms.identity import TOPICS
 
 EMPTY = np.empty(0, dtype=np.int64)
@@ -46,7 +46,7 @@ def ranges(positions: Int64s, what: str) -> Iterator[Difference]:
     """Sorted unique positions as runs of neighbouring offsets."""
     if not len(positions):
         return
-    breaks = np.flatnonzero(np.diff(positions) != 1) + 1
+    breaks = np.flatnonzero((np.diff(positions) != 1) | (np.diff(positions >> OFFSET_BITS) != 0)) + 1
     for run in np.split(positions, breaks):
         topic, partition, first = unpack_position(int(run[0]))
         yield Difference(TOPICS[topic], partition, first, first + len(run) - 1, what)

@@ -12,9 +12,9 @@ from lakehouse import tables as t
 from lakehouse.books.kafka_log import record_positions
 from lakehouse.books.money import MoneyLine, compare
 from lakehouse.books.positions import EMPTY, Difference, count_in, missing, ranges, repeated
-from lakehouse.books.reading import Read, read_pinned
+from lakehouse.books.reading import Read, read_up_to
 from lakehouse.contracts import CONTRACTS
-from lakehouse.dedup import Int64s, pack_position
+from lakehouse.dedup import OFFSET_BITS, PARTITION_BITS, Int64s, pack_position
 from lakehouse.errors import GlobalMartError
 from lakehouse.kafka import KafkaOffsets
 from lakehouse.ledger import LedgerEntry, last_entry
@@ -99,10 +99,8 @@ def _cut(settings: Settings) -> LedgerEntry:
 
 
 def _read_lake(settings: Settings, cut: LedgerEntry) -> dict[str, Read]:
-    versions = cut.table_versions
-
     def read(table: t.Table, *columns: str, with_position: bool = True) -> Read:
-        return read_pinned(settings, table, versions[table.path], list(columns), with_position)
+        return read_up_to(settings, table, cut.batch_id, list(columns), with_position)
 
     winner = ("winner_topic", "winner_partition", "winner_offset")
     lake = {topic: read(t.BY_PATH[f"silver/{topic}"]) for topic in TOPICS if topic != "transactions"}
@@ -121,11 +119,11 @@ def _read_lake(settings: Settings, cut: LedgerEntry) -> dict[str, Read]:
 
 def _per_position(positions: Int64s, next_offsets: dict[str, int]) -> Int64s:
     """For each position, the first position of its partition that lies above the cut."""
-    shifted = positions >> 44
+    shifted = positions >> OFFSET_BITS
     limits = np.zeros(len(positions), dtype=np.int64)
     for key in np.unique(shifted).tolist():
-        topic, partition = TOPICS[key >> 14], key & ((1 << 14) - 1)
-        limits[shifted == key] = (key << 44) | next_offsets.get(f"{topic}/{partition}", 0)
+        topic, partition = TOPICS[key >> PARTITION_BITS], key & ((1 << PARTITION_BITS) - 1)
+        limits[shifted == key] = (key << OFFSET_BITS) | next_offsets.get(f"{topic}/{partition}", 0)
     return limits
 
 

@@ -1,4 +1,8 @@
-"""Reading tables for the proof: pinned to a version, file by file, so that a file that is gone is named and the rest still counts."""
+"""Reading tables for the proof, file by file, so that a file that is gone is named and the rest still counts.
+
+The newest version is read, and of it the rows of batches up to the cut: that is what the ledger's pinned version holds, unless
+somebody has changed the table since, which is what the proof is to find.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from lakehouse.books.positions import EMPTY
@@ -32,18 +37,18 @@ class Read:
         return np.sort(self.rows["position"].to_numpy()) if "position" in self.rows.column_names else EMPTY
 
 
-def read_pinned(settings: Settings, table: Table, version: int, columns: list[str], with_position: bool = True) -> Read:
-    """`columns` of the table as it was at `version`; a table or version that is gone reads as empty and lost."""
+def read_up_to(settings: Settings, table: Table, batch_id: int, columns: list[str], with_position: bool = True) -> Read:
+    """`columns` of all rows of batches up to `batch_id`; a table that is gone reads as empty and lost."""
     wanted = [*columns, *(_POSITION if with_position else [])]
     empty = pa.schema([table.schema.field(name) for name in wanted]).empty_table()
     try:
-        dataset = open_table(settings, table, version).to_pyarrow_dataset()
+        dataset = open_table(settings, table).to_pyarrow_dataset()
     except (TableNotFoundError, DeltaError) as error:
-        return Read(_packed(empty) if with_position else empty, (f"{table.path} version {version}: {error}",))
+        return Read(_packed(empty) if with_position else empty, (f"{table.path}: {error}",))
 
     def read(fragment) -> pa.Table | str:  # type: ignore[no-untyped-def]
         try:
-            return fragment.to_table(columns=wanted, schema=dataset.schema)
+            return fragment.to_table(columns=wanted, schema=dataset.schema, filter=pc.field("batch_id") <= batch_id)
         except (OSError, pa.ArrowInvalid):
             return f"{table.path}/{fragment.path}"
 

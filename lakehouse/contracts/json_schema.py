@@ -8,7 +8,7 @@ from lakehouse.contracts.base import INT32_MAX, TIME_PATTERN, UUID_PATTERN, Cont
 
 
 def json_schema(contract: Contract) -> dict[str, Any]:
-    """The schema of one record. What it cannot say (sums, identity, Kafka time, number tokens) is in the rules."""
+    """The schema of one record. What it cannot say (decimals of a token, sums, identity, Kafka time) is in the rules."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": contract.event_type,
@@ -54,4 +54,4 @@ def _type(item: Field) -> dict[str, Any]:
     }
     if item.kind is Kind.INTEGER:
         return {"type": "integer", **limits}
-    return {"type": "number", **limits, **({"multipleOf": 0.01} if item.kind is Kind.MONEY else {})}
+    return {"type": "number", **limits}

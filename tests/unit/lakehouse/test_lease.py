@@ -1,0 +1,63 @@
+"""A lease has one holder; a dead holder's lease is free at once, a living one's is not."""
+
+import contextlib
+import subprocess
+import sys
+import time
+
+import pytest
+
+from lakehouse.errors import LeaseHeldError
+from lakehouse.lease import Lease, StaleError
+
+
+def test_second_holder_is_refused_and_told_who_has_it(file_settings):
+    with (
+        Lease(file_settings, "streaming"),
+        pytest.raises(LeaseHeldError, match=r"Process \d+ on .* owns the streaming"),
+    ):
+        Lease(file_settings, "streaming").acquire()
+
+
+def test_other_names_are_free(file_settings):
+    with Lease(file_settings, "streaming"), Lease(file_settings, "batch") as batch:
+        assert batch.term == 1
+
+
+def test_released_lease_is_free_and_its_term_grows(file_settings):
+    terms = []
+    for _ in range(3):
+        with Lease(file_settings, "streaming") as lease:
+            terms.append(lease.term)
+    assert terms == [1, 2, 3]
+
+
+def test_lease_of_a_killed_process_is_free_at_once(file_settings):
+    code = (
+        "import sys, time; from lakehouse.settings import Settings; from lakehouse.lease import Lease;"
+        "Lease(Settings(_env_file=None, lake_uri=sys.argv[1]), 'streaming').acquire(); print('held', flush=True); time.sleep(60)"
+    )
+    other = subprocess.Popen([sys.executable, "-c", code, file_settings.lake_uri], stdout=subprocess.PIPE, text=True)
+    try:
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(LeaseHeldError, match=f"Process {other.pid} "):
+            Lease(file_settings, "streaming").acquire()
+    finally:
+        other.kill()
+        other.wait()
+    with Lease(file_settings, "streaming") as lease:
+        assert lease.term == 2
+
+
+def test_holder_learns_that_its_lease_was_taken(file_settings):
+    lost = []
+    settings = file_settings.model_copy(update={"lease_seconds": 0.3})
+    lease = Lease(settings, "streaming", on_lost=lambda: lost.append(True))
+    lease.acquire()
+    store = Lease(settings, "streaming")._store
+    deadline = time.monotonic() + 10
+    while not lost and time.monotonic() < deadline:
+        with contextlib.suppress(StaleError):  # renewed at this very moment
+            store.write("{}", store.read()[1])
+        time.sleep(0.02)
+    assert lost == [True]
