@@ -158,7 +158,7 @@ def main() -> None:
         if error.errno not in _MACHINE_ERRORS:
             raise
         print(
-            f"Error: {error.strerror} ({error.filename or 'no file named'}): make room or put the rights in order.",
+            f"Error: {error.strerror}{': ' + str(error.filename) if error.filename else ''}: make room or put the rights in order.",
             file=sys.stderr,
         )
         sys.exit(1)

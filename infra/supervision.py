@@ -173,7 +173,11 @@ class Supervisor:
         for stale in (_socket(self.settings), folder(self.settings) / "supervisord.pid"):
             stale.unlink(missing_ok=True)
         command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(self._config)]
-        result = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        # Supervisor marks its children by its configuration; its own process has the mark from here.
+        env = {**os.environ, _MARK: str(self.settings.state_dir)}
+        result = subprocess.run(
+            command, cwd=CHECKOUT, env=env, capture_output=True, text=True, stdin=subprocess.DEVNULL
+        )
         deadline = time.monotonic() + 20
         while not self.is_running():
             if result.returncode != 0 or time.monotonic() > deadline:
