@@ -15,7 +15,7 @@ import numpy as np
 
 from ingestion.events import Events
 from ingestion.faults import Injector, Label
-from ingestion.known import known_ids
+from ingestion.known import Known, known_ids, remember
 from ingestion.options import RunOptions
 from ingestion.producers import Producers
 from ingestion.records import Formatter, Records, time_texts
@@ -183,11 +183,14 @@ class _Run:
         self.on_progress = on_progress
         self.say = say
         self.stop = stop
-        registered = known_ids(settings, USERS.name, USER_COUNT)
+        self.settings = settings
+        self.users = known_ids(settings, USERS.name, USER_COUNT)
+        self.products: Known | None = None
         catalogued = np.full(PRODUCT_COUNT, options.catalogue is False)
         if options.catalogue is None:
-            catalogued = known_ids(settings, PRODUCTS.name, PRODUCT_COUNT)
-        self.source = Source(options, producers.partition_counts, registered, catalogued)
+            self.products = known_ids(settings, PRODUCTS.name, PRODUCT_COUNT)
+            catalogued = self.products.ids
+        self.source = Source(options, producers.partition_counts, self.users.ids, catalogued)
         self.started = time.monotonic()
         self._told = 0.0
         self._is_behind = False
@@ -208,6 +211,15 @@ class _Run:
         if not self.stop.is_set():
             self.producers.mark(self._marker())
             self.report.complete = not self.producers.waiting
+            self._remember()
+
+    def _remember(self) -> None:
+        """Keep what Kafka now knows for the next run. The ids are up to date: the traffic has marked what it sent."""
+        for known in (self.users, self.products):
+            if known is not None and known.topic in self.options.streams:
+                offsets = self.producers.next_offsets
+                ends = [offsets.get(f"{known.topic}/{p}", int(end)) for p, end in enumerate(known.ends)]
+                remember(self.settings, known, np.array(ends, dtype=np.int64), self.producers.acknowledged[known.topic])
 
     def _send_history(self) -> None:
         start, end = self.options.start_ms, self.options.end_ms
