@@ -44,7 +44,7 @@ class Holder:
         if self.host != socket.gethostname():
             return False
         try:
-            return abs(psutil.Process(self.pid).create_time() - self.process_started) > 1
+            return bool(abs(psutil.Process(self.pid).create_time() - self.process_started) > 1)
         except psutil.NoSuchProcess:
             return True
 

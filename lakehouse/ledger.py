@@ -49,6 +49,8 @@ def last_entry(table: DeltaTable) -> LedgerEntry | None:
 
 
 def _entry(row: dict[str, Any]) -> LedgerEntry:
-    maps = {name: dict(row[name]) for name in ("next_offsets", "watermarks", "table_versions")}
-    plain = {name: row[name] for name in ("generation", "batch_id", "spark_batch_id", "started_at", "committed_at")}
-    return LedgerEntry(**plain, **maps, counts={name: row[name] for name in _COUNTS})
+    fields: dict[str, Any] = {
+        name: row[name] for name in ("generation", "batch_id", "spark_batch_id", "started_at", "committed_at")
+    }
+    fields |= {name: dict(row[name]) for name in ("next_offsets", "watermarks", "table_versions")}
+    return LedgerEntry(**fields, counts={name: row[name] for name in _COUNTS})

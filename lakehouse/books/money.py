@@ -70,7 +70,8 @@ def _unequal(a: tuple[Int64s, Int64s], b: tuple[Int64s, Int64s]) -> Int64s:
         side = np.zeros(len(keys), dtype=np.int64)
         side[np.searchsorted(keys, own)] = sums
         sides.append(side)
-    return keys[sides[0] != sides[1]]
+    unequal: Int64s = keys[sides[0] != sides[1]]
+    return unequal
 
 
 def _orders_against_lines(orders: Read, items: Read) -> Iterator[Difference]:

@@ -67,5 +67,5 @@ def _packed(rows: pa.Table) -> pa.Table:
         encoded = encoded.combine_chunks()
     numbers = np.array([TOPICS.index(topic) for topic in encoded.dictionary.to_pylist()], dtype=np.int64)
     topics = numbers[encoded.indices.to_numpy()] if len(rows) else EMPTY
-    positions = pack_position(topics, rows["partition"].to_numpy(), rows["offset"].to_numpy())  # type: ignore[arg-type]
+    positions = pack_position(topics, rows["partition"].to_numpy(), rows["offset"].to_numpy())
     return rows.drop_columns(_POSITION).append_column("position", pa.array(positions, pa.int64()))

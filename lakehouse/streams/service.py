@@ -161,7 +161,7 @@ def main() -> None:
     logging.getLogger("py4j").setLevel(logging.ERROR)
     code = 0
     try:
-        settings = load_settings(NAME)
+        settings = load_settings("streaming")
         run(settings)
     except (GlobalMartError, Py4JError, OSError) as error:
         code = 75 if isinstance(error, LeaseHeldError) else 1

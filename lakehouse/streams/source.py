@@ -6,6 +6,7 @@ import json
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
+from pyspark.sql.streaming.readwriter import DataStreamReader
 
 from lakehouse.contracts import CONTRACTS
 from lakehouse.contracts.product import PRODUCT
@@ -28,7 +29,13 @@ def read_records(
     return _records(events.load()).unionByName(_records(products.load()))
 
 
-def _topic_source(spark, settings, topics, start_offsets, partitions):  # type: ignore[no-untyped-def]
+def _topic_source(
+    spark: SparkSession,
+    settings: Settings,
+    topics: tuple[str, ...],
+    start_offsets: dict[str, int],
+    partitions: dict[str, int],
+) -> DataStreamReader:
     starts = {
         topic: {str(p): start_offsets.get(f"{topic}/{p}", 0) for p in range(partitions[topic])} for topic in topics
     }
