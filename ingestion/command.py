@@ -194,7 +194,8 @@ def _progress_bar(console: Console, *, show: bool) -> Iterator[Any]:
     try:
         yield on_progress
     finally:
-        bar.stop()
+        if bar.live.is_started:
+            bar.stop()
 
 
 def print_summary(console: Console, report: Report) -> None:
