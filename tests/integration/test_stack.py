@@ -192,12 +192,14 @@ def test_two_stacks_run_side_by_side_and_down_leaves_no_process(
         tmp_path / "a rather long name of a folder, with blanks" / "state" / ("x" * 60),
         envfile.random_ports(),
     )
-    result = _globalmart("up", "--only", "minio", "--only", "postgres")
-    assert result.returncode == 0, result.stderr
-    second = load_settings()
-    processes = supervision.leftovers(second)
-    assert len(processes) >= 3
-    result = _globalmart("down")
+    try:
+        result = _globalmart("up", "--only", "minio", "--only", "postgres")
+        assert result.returncode == 0, result.stderr
+        second = load_settings()
+        processes = supervision.leftovers(second)
+        assert len(processes) >= 3
+    finally:
+        result = _globalmart("down")
     assert result.stdout == "  stopped minio, postgres and supervisor\n"
     assert supervision.leftovers(second) == []
     assert not any(process.is_running() for process in processes)
