@@ -15,10 +15,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from ingestion.faults import Shares
 from ingestion.options import OptionError, RunOptions, history, live, parse_duration, parse_start
 from ingestion.run import Progress as RunProgress
 from ingestion.run import Report, run
+from ingestion.shares import Shares
 from ingestion.topics import INPUT_NAMES
 from lakehouse.errors import GlobalMartError
 from lakehouse.settings import get_settings
@@ -124,7 +124,7 @@ def generate(
         raise typer.Exit(1)
 
 
-_USAGE_MODULES = ("ingestion.options", "ingestion.faults")
+_USAGE_MODULES = ("ingestion.options", "ingestion.shares")
 
 
 def _options(

@@ -9,19 +9,18 @@ import heapq
 import math
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
-from typing import Literal
+from dataclasses import dataclass, replace
 
 import numpy as np
 import orjson
 
-from ingestion.events import CART_EVENT, INVENTORY_EVENT, PRODUCT_VIEW, TRANSACTION, USER
+from ingestion.events import CART_EVENT, INVENTORY_EVENT, PRODUCT_VIEW, TRANSACTION
 from ingestion.hashing import Ints, key64, uuid_texts
-from ingestion.records import EVENT_ID_PLACE, Records, money_text, time_texts
-from ingestion.violations import Document, encode, malformed, raw, violations
-from lakehouse.errors import GlobalMartError
-
-Expected = Literal["silver", "quarantine", "duplicates"]
+from ingestion.labels import Label
+from ingestion.records import Records, time_texts
+from ingestion.shares import Shares
+from ingestion.struck import Struck, change_body, distort
+from ingestion.violations import Document, encode, malformed, violations
 
 _MINUTE = 60_000
 _DAY = 24 * 60 * _MINUTE
@@ -29,65 +28,6 @@ _VISITOR_KINDS = (TRANSACTION, PRODUCT_VIEW, CART_EVENT, INVENTORY_EVENT)
 _BURST_SIZE = 8
 _BURST_GAP_MS = 2_000
 _ID_BLOCK = 1_000
-
-
-class FaultShareError(GlobalMartError):
-    """The fault shares asked for make no sense."""
-
-
-@dataclass(frozen=True)
-class Shares:
-    """Share of records, 0 to 1, that each fault strikes; `anomalies` is a share of transactions. They add up to 1 at most."""
-
-    duplicates: float = 0.0
-    conflicts: float = 0.0
-    late: float = 0.0
-    skew: float = 0.0
-    malformed: float = 0.0
-    violations: float = 0.0
-    extra_fields: float = 0.0
-    anomalies: float = 0.0
-
-    def __post_init__(self) -> None:
-        """Raises FaultShareError."""
-        for field in fields(self):
-            share = getattr(self, field.name)
-            if not 0 <= share <= 1:
-                raise FaultShareError(
-                    f"--{field.name.replace('_', '-')} is {share:g}; a share lies between 0 and 1, as in 0.01 for one record in a hundred."
-                )
-        total = sum(getattr(self, field.name) for field in fields(self))
-        if total > 1 + 1e-9:
-            raise FaultShareError(
-                f"The fault shares add up to {total:g}; together they may be 1 at most, as a record has one fault."
-            )
-
-
-@dataclass(frozen=True)
-class Label:
-    """What the truth ledger knows of one record. `at_ms` is its event time where that can be read; the broker's time then
-    decides whether it lies in the future. `codes` are sorted."""
-
-    fault: str | None
-    expected: Expected = "silver"
-    codes: tuple[str, ...] = ()
-    event_id: str | None = None
-    of_event_id: str | None = None
-    at_ms: int | None = None
-
-    def judged(self, kafka_ms: int, future_ms: int = 10 * _MINUTE, too_old_ms: int | None = None) -> Label:
-        """The label once the broker's time is known. A contract broken by time comes before being a duplicate."""
-        if self.at_ms is None:
-            return self
-        broken = []
-        if self.at_ms - kafka_ms > future_ms:
-            broken.append("future.timestamp")
-        if too_old_ms is not None and kafka_ms - self.at_ms > too_old_ms:
-            broken.append("too_old.timestamp")
-        if not broken:
-            return self
-        kept = [code for code in self.codes if not code.startswith("conflict.")]
-        return replace(self, expected="quarantine", codes=tuple(sorted({*kept, *broken})))
 
 
 @dataclass(frozen=True)
@@ -122,7 +62,7 @@ class Injector:
         self.counts: Counter[str] = Counter()
         names = ("duplicates", "conflicts", "late", "skew", "malformed", "violations", "extra_fields")
         self._edges = np.cumsum([getattr(shares, name) for name in names])
-        self._strikes: tuple[Callable[[_Struck], Label | None], ...] = (
+        self._strikes: tuple[Callable[[Struck], Label | None], ...] = (
             self._duplicate,
             self._conflict,
             self._late,
@@ -144,7 +84,7 @@ class Injector:
             odd = is_order & (struck == len(self._strikes)) & (draws > 1 - self._shares.anomalies)
             for place in np.flatnonzero((struck < len(self._strikes)) | odd).tolist():
                 strike = self._anomaly if odd[place] else self._strikes[struck[place]]
-                label = strike(_Struck(records, place, int(arrival[place])))
+                label = strike(Struck(records, place, int(arrival[place])))
                 if label is not None:
                     labels[place] = label
                     self.counts[label.fault or "original"] += 1
@@ -186,7 +126,7 @@ class Injector:
 
     # ---- the faults: each changes the struck record or adds one, and returns the label of the struck one ----------
 
-    def _duplicate(self, struck: _Struck) -> Label:
+    def _duplicate(self, struck: Struck) -> Label:
         event_id = struck.event_id
         way = self._turn("duplicate", struck.kind, 4 if struck.kind == TRANSACTION else 3)
         if way == 3:
@@ -200,9 +140,9 @@ class Injector:
         self._add(struck, value, Label(fault, "duplicates", (), copy_id, event_id, struck.at_ms), self._delay())
         return struck.original()
 
-    def _conflict(self, struck: _Struck) -> Label:
+    def _conflict(self, struck: Struck) -> Label:
         document = struck.document()
-        _change_body(struck.kind, document)
+        change_body(struck.kind, document)
         which = "event_id"
         if struck.kind == TRANSACTION:
             if self._turn("conflict", struck.kind, 2):
@@ -220,25 +160,25 @@ class Injector:
         self._add(struck, encode(document), label, self._delay())
         return struck.original()
 
-    def _late(self, struck: _Struck) -> Label | None:
+    def _late(self, struck: Struck) -> Label | None:
         if struck.kind not in _VISITOR_KINDS:
             return None
         behind = math.exp(self._rng.uniform(math.log(12 * _MINUTE), math.log(4 * _DAY)))
         return self._retime(struck, "late", -int(behind))
 
-    def _skew(self, struck: _Struck) -> Label | None:
+    def _skew(self, struck: Struck) -> Label | None:
         if struck.kind not in _VISITOR_KINDS:
             return None
         if self._turn("skew", 0, 2):
             return self._retime(struck, "skew:beyond", int(self._rng.uniform(15, 180) * _MINUTE))
         return self._retime(struck, "skew:within", int(self._rng.uniform(-8, 8) * _MINUTE))
 
-    def _malformed(self, struck: _Struck) -> None:
+    def _malformed(self, struck: Struck) -> None:
         ways = list(malformed(self._fresh(struck)))
         name, value, code = ways[self._turn("malformed", 0, len(ways))]
         self._add(struck, value, Label(f"malformed:{name}", "quarantine", (code,)))
 
-    def _violate(self, struck: _Struck) -> None:
+    def _violate(self, struck: Struck) -> None:
         ways = violations(struck.kind)
         way = ways[self._turn("violation", struck.kind, len(ways))]
         document = self._fresh(struck)
@@ -254,7 +194,7 @@ class Injector:
         )
         self._add(struck, encode(document), label)
 
-    def _extra_field(self, struck: _Struck) -> Label:
+    def _extra_field(self, struck: Struck) -> Label:
         extras = (
             b'"campaign":"spring"',
             b'"experiment":{"name":"b","weights":[0.5,0.125]}',
@@ -264,7 +204,7 @@ class Injector:
         struck.value = struck.value[:-1] + b"," + extras[self._turn("extra_field", struck.kind, len(extras))] + b"}"
         return Label("extra_field", "silver", (), struck.event_id, None, struck.at_ms)
 
-    def _anomaly(self, struck: _Struck) -> Label:
+    def _anomaly(self, struck: Struck) -> Label:
         kinds = ("huge_amount", "bulk_quantity", "wrong_price", "burst")
         kind = kinds[self._turn("anomaly", 0, len(kinds))]
         label = Label(f"anomaly:{kind}", "silver", (), struck.event_id, None, struck.at_ms)
@@ -278,20 +218,20 @@ class Injector:
                 self._add(struck, encode(copy), again, step * _BURST_GAP_MS)
             return label
         document = struck.document()
-        _distort(kind, document)
+        distort(kind, document)
         struck.value = encode(document)
         return label
 
     # ---- helpers -------------------------------------------------------------------------------------------------
 
-    def _retime(self, struck: _Struck, fault: str, shift_ms: int) -> Label:
+    def _retime(self, struck: Struck, fault: str, shift_ms: int) -> Label:
         at_ms = struck.at_ms + shift_ms
         place = struck.value.index(b'"timestamp":"') + 13
         text = time_texts(np.array([at_ms]))[0].encode()
         struck.value = struck.value[:place] + text + struck.value[place + len(text) :]
         return Label(fault, "silver", (), struck.event_id, None, at_ms)
 
-    def _fresh(self, struck: _Struck) -> Document:
+    def _fresh(self, struck: Struck) -> Document:
         """The struck record as another event: ids of its own, so that the good one stays first of its kind."""
         document = struck.document()
         document["event_id"] = self._new_id()
@@ -299,7 +239,7 @@ class Injector:
             document["transaction_id"] = self._new_id()
         return document
 
-    def _add(self, struck: _Struck, value: bytes | None, label: Label, delay_ms: int = 0) -> None:
+    def _add(self, struck: Struck, value: bytes | None, label: Label, delay_ms: int = 0) -> None:
         self._order += 1
         due = struck.arrival_ms + delay_ms
         records, place = struck.records, struck.place
@@ -323,75 +263,3 @@ class Injector:
             self._ids = uuid_texts(key64(self._run_key, "injected"), np.arange(first, first + _ID_BLOCK))
             self._id_block += 1
         return self._ids.pop()
-
-
-@dataclass
-class _Struck:
-    """One ordinary record that a fault strikes."""
-
-    records: Records
-    place: int
-    arrival_ms: int
-
-    @property
-    def kind(self) -> int:
-        return self.records.kinds[self.place]
-
-    @property
-    def value(self) -> bytes:
-        value = self.records.values[self.place]
-        assert value is not None  # noqa: S101  an ordinary record has a value
-        return value
-
-    @value.setter
-    def value(self, value: bytes) -> None:
-        self.records.values[self.place] = value
-
-    @property
-    def event_id(self) -> str:
-        return self.value[EVENT_ID_PLACE].decode()
-
-    @property
-    def at_ms(self) -> int:
-        return int(np.datetime64(str(self.document()["timestamp"])[:-1], "ms").astype(np.int64))
-
-    def document(self) -> Document:
-        document: Document = orjson.loads(self.value)
-        return document
-
-    def original(self) -> Label:
-        return Label(None, "silver", (), self.event_id, None, self.at_ms)
-
-
-def _change_body(kind: int, document: Document) -> None:
-    """Another body for the same id, still within the contract."""
-    if kind == TRANSACTION:
-        document["payment_method"] = "paypal" if document["payment_method"] != "paypal" else "gift_card"
-    elif kind == PRODUCT_VIEW:
-        document["device"] = "tablet" if document["device"] != "tablet" else "mobile"
-    elif kind == CART_EVENT:
-        document["quantity"] += 1
-    elif kind == INVENTORY_EVENT:
-        document["change"] += 1
-    elif kind == USER:
-        document["age"] += 1
-    else:
-        document["inventory"] += 1
-
-
-def _distort(kind: str, document: Document) -> None:
-    """Make an order odd but valid: lines changed and the sum with them."""
-    line = document["products"][0]
-    cents = round(line["price"] * 100)
-    if kind == "huge_amount":
-        cents = max(cents, 50_000)
-        line["quantity"] = 80
-    elif kind == "bulk_quantity":
-        line["quantity"] = 500
-    else:
-        cents = max(1, cents // 100)
-    line["price"] = cents / 100
-    total = sum(round(item["price"] * 100) * item["quantity"] for item in document["products"])
-    for item in document["products"]:
-        item["price"] = raw(money_text(round(item["price"] * 100)))
-    document["total_amount"] = raw(money_text(total))

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Literal
 
-from ingestion.faults import Shares
 from ingestion.hashing import key64
+from ingestion.shares import Shares
 from ingestion.topics import INPUT_NAMES
 from lakehouse.errors import GlobalMartError
 

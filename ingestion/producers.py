@@ -16,7 +16,7 @@ from kafka import KafkaProducer
 from kafka import errors as kafka_errors
 from kafka.structs import TopicPartition
 
-from ingestion.faults import Label
+from ingestion.labels import Label
 from ingestion.records import EVENT_ID_PLACE, Records
 from ingestion.topics import INPUT_NAMES, MARKERS, MAX_MESSAGE_BYTES
 from ingestion.truth import TruthLedger

@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ingestion.faults import Label
+from ingestion.labels import Label
 
 SCHEMA = pa.schema(
     [

@@ -20,10 +20,10 @@ from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.structs import TopicPartition
 
 from ingestion import topics
-from ingestion.faults import Shares
 from ingestion.options import RunOptions, history, live, parse_start
 from ingestion.producers import Producers
 from ingestion.run import Progress, Report, run
+from ingestion.shares import Shares
 from ingestion.topics import INPUT_NAMES, MARKERS, Topic, admin_client, apply_topics
 from ingestion.truth import TruthLedger, read_records, read_run
 from lakehouse.errors import KafkaError

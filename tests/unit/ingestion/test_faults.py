@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 
 from ingestion.events import TRANSACTION
-from ingestion.faults import FaultShareError, Injector, Label, Shares
+from ingestion.faults import Injector
+from ingestion.labels import Label
 from ingestion.options import history, parse_start
 from ingestion.records import EVENT_ID_PLACE, Records
-from ingestion.run import Source
+from ingestion.shares import FaultShareError, Shares
+from ingestion.source import Source
 from ingestion.topics import INPUT_NAMES
 from ingestion.violations import MIB, encode, malformed, violations
 from lakehouse.contracts import CONTRACTS

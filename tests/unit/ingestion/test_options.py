@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from ingestion.faults import Shares
 from ingestion.options import OptionError, history, live, parse_duration, parse_start
+from ingestion.shares import Shares
 
 START = parse_start("2026-05-29")
 

@@ -17,7 +17,7 @@ from ingestion.events import PRODUCT, TRANSACTION
 from ingestion.options import history as history_options
 from ingestion.options import parse_start
 from ingestion.records import EVENT_ID_PLACE, Formatter, Records, money_text, time_texts
-from ingestion.run import Source
+from ingestion.source import Source
 from ingestion.topics import INPUT_NAMES
 from ingestion.world import World
 from lakehouse.contracts import CONTRACTS

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ingestion.faults import Label
+from ingestion.labels import Label
 from ingestion.truth import SCHEMA, TruthLedger, read_records, read_run
 
 
