@@ -19,7 +19,7 @@ SHORT_JVM = "-XX:TieredStopAtLevel=1"
 
 def run(day: str, instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:
     """Run the daily job for `day` (YYYY-MM-DD). The result says success; a failed step does not raise."""
-    return defs().get_job_def(JOB).execute_in_process(partition_key=day, instance=instance, raise_on_error=False)
+    return defs().resolve_job_def(JOB).execute_in_process(partition_key=day, instance=instance, raise_on_error=False)
 
 
 def main(

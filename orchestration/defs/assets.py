@@ -2,6 +2,7 @@
 
 import time
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
 import dagster as dg
@@ -22,23 +23,25 @@ def customer_rfm(context: dg.AssetExecutionContext, spark: LakehouseSpark) -> dg
     source = spark.silver_version(TRANSACTIONS)
     rows = rfm(spark.read(TRANSACTIONS), day)
     written = replace_day(rows, spark.settings, CUSTOMER_RFM, day, {TRANSACTIONS.path: source})
-    day_rows = spark.read(CUSTOMER_RFM, written.version).where(F.col("as_of_date") == day)
-    totals = day_rows.agg(
-        F.count("*").alias("rows"), F.sum("frequency").alias("orders"), F.sum("monetary").alias("money")
+    customers, orders, money = F.count("*").alias("customers"), F.sum("frequency").alias("orders"), F.sum("monetary")
+    segments = (
+        spark.read(CUSTOMER_RFM, written.version)
+        .where(F.col("as_of_date") == day)
+        .groupBy("segment")
+        .agg(customers, orders, money.alias("money"))
+        .orderBy(F.desc("money"))
+        .collect()
     )
-    total = totals.collect()[0]
-    segments = day_rows.groupBy("segment").agg(F.count("*").alias("customers"), F.sum("monetary").alias("money"))
-    shown = segments.orderBy(F.desc("money")).collect()
     return dg.MaterializeResult(
         metadata={
-            "dagster/partition_row_count": total["rows"],
-            "transaction_count": total["orders"] or 0,
-            "monetary_total_usd": str(total["money"] or "0.00"),
+            "dagster/partition_row_count": sum(row["customers"] for row in segments),
+            "transaction_count": sum(row["orders"] for row in segments),
+            "monetary_total_usd": str(sum((row["money"] for row in segments), Decimal("0.00"))),
             "duration_seconds": round(time.monotonic() - started, 2),
             "version_written": written.version,
             "version_read": {TRANSACTIONS.path: source},
             "segments": dg.MetadataValue.table(
-                [dg.TableRecord({**row.asDict(), "money": str(row["money"])}) for row in shown]
+                [dg.TableRecord({**row.asDict(), "money": str(row["money"])}) for row in segments]
             ),
         }
     )
