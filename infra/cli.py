@@ -28,7 +28,7 @@ _ELSEWHERE = {
         "Send shop events to Kafka: live at a rate, or as history over days.",
     ),
     "prove": ("lakehouse.command", "prove", "Prove that every record is accounted for, from Kafka offset to gold."),
-    "bench": ("lakehouse.command", "bench", "Run one benchmark beside its peer."),
+    "bench": ("infra.bench", "bench", "Run one benchmark beside its peer."),
     "demo": ("infra.demo", "demo", "Everything once: history, live traffic, batch, the books, a first look."),
 }
 

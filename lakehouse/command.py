@@ -1,4 +1,4 @@
-"""The commands of the lakehouse for `globalmart`: `prove` and `bench`. Wording and exit codes only."""
+"""The commands of the lakehouse for `globalmart`: `prove`. Wording and exit codes only."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -316,6 +317,23 @@ class TestTampering:
         }
         assert place in located
         assert any(line.silver != line.gold for line in books.money)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+def test_thirty_kills_at_any_moment_change_nothing(stack, settings):
+    """Not at named moments but whenever chance has it, each half of the driver in turn."""
+    chance = random.Random(20)
+    traffic = Traffic("--rate", "500", "--duration", "15m", "--seed", "14")
+    for number in range(30):
+        pid = stack.wait_healthy("streaming", seconds=180).pid
+        time.sleep(chance.uniform(0, 6))
+        os.kill(jvm(stack) if number % 2 else pid, signal.SIGKILL)
+        wait_for(lambda: not psutil.pid_exists(pid), "the killed driver's other half has ended too", 60)  # noqa: B023
+    report = traffic.finish()
+    stack.wait_healthy("streaming", seconds=180)
+    assert_balanced(settle(stack))
+    assert_lake_is_the_truth(truth_of(truth_folder(stack, report)), stack.settings())
 
 
 def test_freshness_clock_is_sane(stack, settings):
