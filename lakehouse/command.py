@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict
 from decimal import Decimal
 from typing import Annotated, Any
@@ -42,7 +43,7 @@ def _exact(value: Any) -> orjson.Fragment:
 
 
 def _print(books: Any) -> None:
-    out = Console(highlight=False)
+    out = Console(highlight=False, width=None if sys.stdout.isatty() else 120)  # rich would cut a pipe at 80
     counts = ("kafka", "bronze", "silver", "quarantine", "duplicates", "in_flight")
     table = Table("topic", "partition", box=None, pad_edge=False, show_footer=True)
     table.columns[0].footer = "all"
