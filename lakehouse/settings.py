@@ -85,7 +85,7 @@ class Settings(BaseSettings):
     stream_trigger_seconds: float = Field(
         1.0, ge=0, description="Least time from the start of one micro-batch to the next."
     )
-    stream_max_offsets: int = Field(200_000, ge=1, description="Most event records taken in one micro-batch.")
+    stream_max_offsets: int = Field(100_000, ge=1, description="Most event records taken in one micro-batch.")
     watermark_delay_minutes: float = Field(
         10, ge=0, description="How far a topic's watermark trails its highest event time."
     )

@@ -39,6 +39,7 @@ FAULTS = [word for name, share in SHARES.items() for word in (f"--{name}", str(s
 @pytest.fixture(scope="module")
 def settings(stack: Stack) -> Settings:
     stack("kafka", "minio", "streaming")
+    settle(stack)
     return stack.settings()
 
 
