@@ -9,6 +9,7 @@ from typing import Annotated
 import dagster as dg
 import typer
 
+from lakehouse.errors import GlobalMartError
 from orchestration.definitions import defs
 from orchestration.partitions import DAILY
 
@@ -58,7 +59,7 @@ def summary(outcome: dg.ExecuteInProcessResult) -> list[str]:
 
 
 def _failures(outcome: dg.ExecuteInProcessResult) -> list[str]:
-    """The innermost cause of each failed step, or of the run where no step began."""
+    """Why each step failed, or the run where no step began: our own error where there is one, else the innermost cause."""
     lines = []
     for event in outcome.all_events:
         if event.is_step_failure:
@@ -67,11 +68,18 @@ def _failures(outcome: dg.ExecuteInProcessResult) -> list[str]:
             name, error = "run", event.job_failure_data.error
         else:
             continue
-        while error is not None and error.cause is not None:
+        causes = []
+        while error is not None:
+            causes.append(error)
             error = error.cause
-        if error is not None:
-            lines.append(f"{name} failed: {error.message.strip()}")
+        if causes:
+            cause = next((one for one in causes if one.cls_name in _own_errors(GlobalMartError)), causes[-1])
+            lines.append(f"{name} failed: {cause.message.strip()}")
     return lines
+
+
+def _own_errors(base: type[Exception]) -> set[str]:
+    return {base.__name__}.union(*(_own_errors(one) for one in base.__subclasses__()))
 
 
 if __name__ == "__main__":
