@@ -39,7 +39,7 @@ FAULTS = [word for name, share in SHARES.items() for word in (f"--{name}", str(s
 @pytest.fixture(scope="module")
 def settings(stack: Stack) -> Settings:
     stack("kafka", "minio", "streaming")
-    settle(stack)
+    wait_drained(stack)
     return stack.settings()
 
 
@@ -58,14 +58,30 @@ class Traffic:
             command, cwd=CHECKOUT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         )
 
-    def is_running(self) -> bool:
-        return self._process.poll() is None
+    def end(self) -> None:
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.wait()
 
     def finish(self) -> dict:
         """Wait for its end; returns its report."""
         out, _ = self._process.communicate(timeout=600)
         assert self._process.returncode == 0, out
         return json.loads(out)
+
+
+@pytest.fixture(scope="module")
+def traffic() -> Iterator[Callable[..., Traffic]]:
+    """Start traffic with options of the generator; what still runs at the end is ended."""
+    started: list[Traffic] = []
+
+    def start(*options: str) -> Traffic:
+        started.append(Traffic(*options))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.end()
 
 
 def versions(stack: Stack, table: Table) -> int:
@@ -108,14 +124,19 @@ def wait_fast(condition: Callable[[], bool], seconds: float = 120) -> None:
         time.sleep(0.001)
 
 
-def settle(stack: Stack) -> Books:
-    """Wait until the stream has taken all there is, then prove."""
+def wait_drained(stack: Stack) -> None:
+    """Wait until the stream has taken all there is."""
 
     def drained() -> bool:
         beat = heartbeat.read(stack.settings(), "streaming")
         return beat is not None and not beat["is_stale"] and beat["state"] == "running" and beat.get("lag_records") == 0
 
     wait_for(drained, "the stream has taken everything", 300)
+
+
+def settle(stack: Stack) -> Books:
+    """Wait until the stream has taken all there is, then prove."""
+    wait_drained(stack)
     return prove(stack.settings())
 
 
@@ -133,9 +154,9 @@ def truth_folder(stack: Stack, report: dict) -> Path:
 
 
 @pytest.fixture(scope="module")
-def survived(stack: Stack, settings: Settings) -> dict:
+def survived(stack: Stack, settings: Settings, traffic: Callable[..., Traffic]) -> dict:
     """Traffic of more than 50,000 events with every fault, through six kills of the driver; its report."""
-    traffic = Traffic("--rate", "800", "--duration", "75s", "--seed", "11")
+    running = traffic("--rate", "800", "--duration", "75s", "--seed", "11")
     moments: list[tuple[str, Callable[[], int], str]] = [
         ("write-ahead entry", lambda: intents(stack), "jvm"),
         ("write-ahead entry", lambda: intents(stack), "python"),
@@ -152,7 +173,7 @@ def survived(stack: Stack, settings: Settings) -> dict:
     starting = wait_for(lambda: stack.status("streaming").pid, "the supervisor has started it again", 60)
     os.kill(starting, signal.SIGKILL)
     stack.wait_healthy("streaming", after_pid=starting, seconds=180)
-    return traffic.finish()
+    return running.finish()
 
 
 def test_six_kills_of_the_driver_change_nothing(stack, survived):
@@ -167,13 +188,13 @@ def test_every_kind_of_fault_was_sent(survived):
     assert kinds >= {"duplicate", "conflict", "late", "skew", "malformed", "violation", "extra_field", "anomaly"}
 
 
-def test_broker_and_then_minio_killed_lose_nothing(stack, settings):
-    traffic = Traffic("--rate", "600", "--duration", "45s", "--seed", "12")
+def test_broker_and_then_minio_killed_lose_nothing(stack, settings, traffic):
+    running = traffic("--rate", "600", "--duration", "45s", "--seed", "12")
     for server in ("kafka", "minio"):
         wait_fast(next_of(lambda: versions(stack, LEDGER_STREAMING)), 180)
         pid = stack.kill(server)
         stack.wait_healthy(server, after_pid=pid)
-    report = traffic.finish()
+    report = running.finish()
     assert report["unacknowledged"] == 0
     assert_balanced(settle(stack))
     assert_lake_is_the_truth(truth_of(truth_folder(stack, report)), stack.settings())
@@ -196,7 +217,7 @@ def test_a_second_service_is_refused_and_told_who_owns_the_lake(stack, settings)
     assert stack.status("streaming").pid == pid
 
 
-def test_a_lost_checkpoint_starts_a_generation_at_the_ledger(stack, settings):
+def test_a_lost_checkpoint_starts_a_generation_at_the_ledger(stack, settings, traffic):
     pid = stack.wait_healthy("streaming").pid
     before = settle(stack)
     stack.stop("streaming")
@@ -204,7 +225,7 @@ def test_a_lost_checkpoint_starts_a_generation_at_the_ledger(stack, settings):
     folder.rename(folder.with_name("lost"))
     stack("streaming")
     stack.wait_healthy("streaming", after_pid=pid, seconds=180)
-    Traffic("--rate", "300", "--duration", "5s", "--seed", "13").finish()
+    traffic("--rate", "300", "--duration", "5s", "--seed", "13").finish()
     after = settle(stack)
     assert_balanced(after)
     assert after.batch_id > before.batch_id
@@ -322,16 +343,16 @@ class TestTampering:
 
 @pytest.mark.long
 @pytest.mark.timeout(3600)
-def test_thirty_kills_at_any_moment_change_nothing(stack, settings):
+def test_thirty_kills_at_any_moment_change_nothing(stack, settings, traffic):
     """Not at named moments but whenever chance has it, each half of the driver in turn."""
     chance = random.Random(20)
-    traffic = Traffic("--rate", "500", "--duration", "15m", "--seed", "14")
+    running = traffic("--rate", "500", "--duration", "15m", "--seed", "14")
     for number in range(30):
         pid = stack.wait_healthy("streaming", seconds=180).pid
         time.sleep(chance.uniform(0, 6))
         os.kill(jvm(stack) if number % 2 else pid, signal.SIGKILL)
         wait_for(lambda: not psutil.pid_exists(pid), "the killed driver's other half has ended too", 60)  # noqa: B023
-    report = traffic.finish()
+    report = running.finish()
     stack.wait_healthy("streaming", seconds=180)
     assert_balanced(settle(stack))
     assert_lake_is_the_truth(truth_of(truth_folder(stack, report)), stack.settings())
