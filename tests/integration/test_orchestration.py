@@ -110,5 +110,5 @@ def test_a_run_without_s3_ends_with_one_sentence(
     done = materialise(batch, jars_dir)
     assert done.returncode == 1
     (sentence,) = done.stdout.splitlines()
-    assert sentence.startswith("run failed: ")
+    assert sentence.startswith("run failed: lakehouse.errors.StorageError: S3 does not answer at ")
     assert "http://127.0.0.1:9" in sentence
