@@ -18,6 +18,9 @@ from infra import stack as local_stack
 from infra.ivy import jars_folder
 from lakehouse.settings import Service, Settings, get_settings, load_settings
 
+# A JVM that lives for a minute does not earn back what the optimising compiler costs; processes that tests start inherit this.
+os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
+
 
 def wait_for(condition: Callable[[], Any], what: str, seconds: float = 60) -> Any:
     """The first true value of `condition()`; fails the test when there is none within `seconds`."""

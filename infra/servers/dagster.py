@@ -30,6 +30,8 @@ run_monitoring:
   enabled: true
 telemetry:
   enabled: false
+nux:
+  enabled: false
 local_artifact_storage:
   module: dagster._core.storage.root
   class: LocalArtifactStorage
