@@ -36,6 +36,7 @@ from lakehouse.transforms.parse import parse
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+_SPARK_55271 = 'because the return value of "scala.Option.get()" is null'
 NAME = "streaming"
 _SPARK = {
     "spark.sql.streaming.noDataMicroBatches.enabled": "false",
@@ -106,28 +107,35 @@ def _stream(
         checkpoint.begin(generation)
     refinery = Refinery(settings, spark, sinks, checkpoint, generation, load_knowledge(settings), ledger)
     records = read_records(spark, settings, generation.start_offsets, partitions)
-    query = (
+    writer = (
         parse(records, settings.too_old_days)
         .writeStream.foreachBatch(refinery)
         .option("checkpointLocation", checkpoint.folder(generation).as_uri())
         .trigger(processingTime=f"{int(settings.stream_trigger_seconds * 1000)} milliseconds")
         .queryName("refine")
-        .start()
     )
-    try:
+    while not stop.is_set():
+        query = writer.start()
         while not stop.is_set() and query.isActive:
             pulse.say("running", generation=generation.number, **_progress(refinery.last, offsets, partitions))
             stop.wait(1)
-        if stop.is_set():
-            query.stop()
-            return
-        query.awaitTermination(0)
-        raise GlobalMartError("The streaming query ended by itself.")
-    except StreamingQueryException as error:
-        cause = refinery.error
-        if isinstance(cause, GlobalMartError):
-            raise cause from error
-        raise GlobalMartError(f"The streaming query failed: {cause or error}") from error
+        if not stop.is_set():
+            _raise_unless_harmless(query.exception(), refinery.error)
+    query.stop()
+
+
+def _raise_unless_harmless(error: StreamingQueryException | None, cause: BaseException | None) -> None:
+    """The query has ended: why? Only SPARK-55271 is harmless, and the query may start again.
+
+    By that defect of Spark 4.1.1 a batch that is run again after a crash is committed, and then its progress report
+    fails with a null pointer, because the source has not looked for newer offsets yet.
+    """
+    if isinstance(cause, GlobalMartError):
+        raise cause
+    if cause is None and error is not None and _SPARK_55271 in str(error):
+        log.info("the repeated batch is committed; starting the query again (SPARK-55271)")
+        return
+    raise GlobalMartError(f"The streaming query ended: {cause or error or 'it was stopped from outside'}")
 
 
 def _progress(last: LedgerEntry | None, offsets: KafkaOffsets, partitions: dict[str, int]) -> dict[str, object]:
