@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import reduce
+from functools import cache, reduce
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -22,6 +22,15 @@ def parse(records: DataFrame, too_old_days: int | None = None) -> DataFrame:
     the contract's fields and hashes, not null exactly where the record is plainly right. A record with no such struct may still be right:
     `lakehouse.contracts.judge` decides and names the reasons.
     """
+    staged = records
+    for stage in _stages(too_old_days):
+        staged = staged.withColumns(stage)
+    return staged.select(*records.columns, *CONTRACTS)
+
+
+@cache
+def _stages(too_old_days: int | None) -> tuple[dict[str, Column], ...]:
+    """The columns to add, stage by stage; building them costs a thousand calls into the JVM, so it is done once."""
     text = F.col("value").cast("string")
     readable = (F.length("value") <= MAX_VALUE_BYTES) & F.is_valid_utf8(text)
     # the offset behind the value shows that parsing went on to the end: nothing can follow the object
@@ -34,16 +43,16 @@ def parse(records: DataFrame, too_old_days: int | None = None) -> DataFrame:
         | text.contains("\\uD")
         | (F.col("topic").isin(*_with_money()) & text.rlike(rf'"(?:{names})"\s*:\s*-?\d+\.\d\d\d'))
     )
-    staged = (
-        records.withColumn("_wrapped", F.when(readable, F.try_parse_json(wrapped)))
-        .withColumn("_document", F.when(ended & ~suspicious, F.try_variant_get(F.col("_wrapped"), "$[0]", "variant")))
-        .withColumn("_shape", F.schema_of_variant("_document"))
-        .withColumns({f"_{topic}": _typed(contract) for topic, contract in CONTRACTS.items()})
-        .withColumn("_at", F.coalesce(*(F.col(f"_{topic}")["timestamp"] for topic in CONTRACTS)).try_cast("timestamp"))
+    document = F.when(ended & ~suspicious, F.try_variant_get(F.col("_wrapped"), "$[0]", "variant"))
+    at = F.coalesce(*(F.col(f"_{topic}")["timestamp"] for topic in CONTRACTS)).try_cast("timestamp")
+    return (
+        {"_wrapped": F.when(readable, F.try_parse_json(wrapped))},
+        {"_document": document},
+        {"_shape": F.schema_of_variant("_document")},
+        {f"_{topic}": _typed(contract) for topic, contract in CONTRACTS.items()},
+        {"_at": at},
+        {topic: _accepted(contract, too_old_days) for topic, contract in CONTRACTS.items()},
     )
-    columns = [F.col(name) for name in records.columns]
-    accepted = [_accepted(contract, too_old_days).alias(topic) for topic, contract in CONTRACTS.items()]
-    return staged.select(*columns, *accepted)
 
 
 def _with_money() -> list[str]:
