@@ -271,7 +271,7 @@ def test_wrong_credentials_and_a_dead_broker_are_one_sentence(stack, settings):
 class TestTampering:
     """Each change is made on purpose with the owner's rights, found by the proof, and taken back."""
 
-    @pytest.fixture(autouse=True)
+    @pytest.fixture(autouse=True, scope="class")
     def _quiet(self, stack: Stack, settings: Settings) -> Iterator[None]:  # noqa: ARG002
         assert_balanced(settle(stack))
         stack.stop("streaming")
@@ -323,7 +323,8 @@ class TestTampering:
             .to_pylist()[0]
         )
         before = table.version()
-        table.update({"total_amount": "total_amount + 0.01"}, f"transaction_id = '{row['transaction_id']}'")
+        change = {"total_amount": "CAST(total_amount + 0.01 AS DECIMAL(18,2))"}
+        table.update(updates=change, predicate=f"transaction_id = '{row['transaction_id']}'")
         try:
             books = prove(stack.settings())
         finally:
