@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from deltalake import DeltaTable
 
 from lakehouse.tables import LEDGER_STREAMING
@@ -44,7 +45,7 @@ def last_entry(table: DeltaTable) -> LedgerEntry | None:
     if not actions.num_rows:
         return None
     newest = max(actions["max.batch_id"].to_pylist())
-    rows = table.to_pyarrow_table(filters=[("batch_id", "=", newest)])
+    rows = table.to_pyarrow_dataset().to_table(filter=pc.field("batch_id") == newest, use_threads=False)
     return _entry(rows.slice(0, 1).to_pylist()[0])
 
 

@@ -46,9 +46,12 @@ def read_up_to(settings: Settings, table: Table, batch_id: int, columns: list[st
     except (TableNotFoundError, DeltaError) as error:
         return Read(_packed(empty) if with_position else empty, (f"{table.path}: {error}",))
 
+    up_to = pc.field("batch_id") <= batch_id
+
     def read(fragment) -> pa.Table | str:  # type: ignore[no-untyped-def]
         try:
-            return fragment.to_table(columns=wanted, schema=dataset.schema, filter=pc.field("batch_id") <= batch_id)
+            # Arrow's own threads, still busy with a file system in Python when a command ends, abort it
+            return fragment.to_table(columns=wanted, schema=dataset.schema, filter=up_to, use_threads=False)
         except (OSError, pa.ArrowInvalid):
             return f"{table.path}/{fragment.path}"
 
