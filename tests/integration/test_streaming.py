@@ -36,13 +36,6 @@ SHARES = {
 FAULTS = [word for name, share in SHARES.items() for word in (f"--{name}", str(share))]
 
 
-@pytest.fixture(scope="module")
-def settings(stack: Stack) -> Settings:
-    stack("kafka", "minio", "streaming")
-    wait_drained(stack)
-    return stack.settings()
-
-
 @pytest.fixture
 def as_streaming(stack: Stack) -> Settings:
     """With the owner's secret, to do what only the owner can."""
@@ -151,6 +144,15 @@ def assert_balanced(books: Books) -> None:
 
 def truth_folder(stack: Stack, report: dict) -> Path:
     return stack.settings().truth_dir / report["run_id"]
+
+
+@pytest.fixture(scope="module")
+def settings(stack: Stack, traffic: Callable[..., Traffic]) -> Settings:
+    """The stream runs and has taken something."""
+    stack("kafka", "minio", "streaming")
+    traffic("--rate", "300", "--duration", "5s", "--seed", "10").finish()
+    wait_drained(stack)
+    return stack.settings()
 
 
 @pytest.fixture(scope="module")
