@@ -16,7 +16,7 @@ from pyspark.sql.pandas.types import from_arrow_type
 from lakehouse.errors import GlobalMartError
 from lakehouse.settings import Settings
 from lakehouse.storage import exists, open_table, spark_uri
-from lakehouse.tables import CUSTOMER_RFM, LEDGER_STREAMING, Table
+from lakehouse.tables import LEDGER_STREAMING, Table
 
 
 class TableMissingError(GlobalMartError):
@@ -101,12 +101,3 @@ def last_write(spark: SparkSession, settings: Settings, table: Table, day: date)
         if note.get("day") == day.isoformat():
             return Written(row["version"], note["sources"])
     raise LookupError(f"{table.path} has no commit for {day}.")
-
-
-def last_day(spark: SparkSession, settings: Settings, table: Table = CUSTOMER_RFM) -> date | None:
-    """The newest partition of a daily table; None where it is empty or not there."""
-    if not exists(settings, table):
-        return None
-    (column,) = table.partition_by
-    newest: date | None = read(spark, settings, table).agg(F.max(column)).collect()[0][0]
-    return newest
