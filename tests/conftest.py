@@ -92,7 +92,7 @@ def stack_home(jars_dir: Path) -> Iterator[Path]:
         os.environ["GLOBALMART_ENV_FILE"] = str(home / ".env")
         envfile.ensure_env(home / "state", envfile.random_ports())
         with (home / ".env").open("a") as file:  # small batches: more moments between two of them, shorter retries
-            file.write("GLOBALMART_STREAM_MAX_OFFSETS=10000\n")
+            file.write("GLOBALMART_STREAM_MAX_OFFSETS=20000\n")
         get_settings.cache_clear()
         try:
             yield home

@@ -27,7 +27,7 @@ from lakehouse.settings import CHECKOUT, Settings
 from lakehouse.storage import bucket, delta_options, delta_uri, open_table
 from lakehouse.tables import BRONZE_EVENTS, LEDGER_STREAMING, PRODUCT_VIEWS, TRANSACTIONS, Table
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(2400)]
 
 SHARES = {
     "duplicates": 0.02, "conflicts": 0.01, "late": 0.02, "skew": 0.01, "malformed": 0.02, "violations": 0.03,
@@ -124,7 +124,7 @@ def wait_drained(stack: Stack) -> None:
         beat = heartbeat.read(stack.settings(), "streaming")
         return beat is not None and not beat["is_stale"] and beat["state"] == "running" and beat.get("lag_records") == 0
 
-    wait_for(drained, "the stream has taken everything", 300)
+    wait_for(drained, "the stream has taken everything", 1200)
 
 
 def settle(stack: Stack) -> Books:
