@@ -115,7 +115,7 @@ def _drain(_seconds: int) -> Result:
         start = int((datetime.now(UTC) - timedelta(days=3)).timestamp() * 1000)
         report = run(
             settings,
-            traffic.history(timedelta(hours=8).total_seconds(), start, scale=1.0, shares=_FAULTS, catalogue=False),
+            traffic.history(timedelta(hours=2).total_seconds(), start, scale=1.0, shares=_FAULTS, catalogue=False),
         )
         records = sum(report.acknowledged.values())
         peer = records / _plain_script(settings)
