@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+from functools import cached_property
 
 CONTRACT_VERSION = 1
 MAX_VALUE_BYTES = 256 * 1024
@@ -65,7 +66,7 @@ class Contract:
     business_id: str | None = None
     sum_field: str | None = None
 
-    @property
+    @cached_property
     def fields(self) -> tuple[Field, ...]:
         """All fields, the envelope first."""
         return (*envelope(self.event_type), *self.body)

@@ -11,8 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
+from lakehouse.contracts import CONTRACTS
 from lakehouse.contracts.base import (
     EARLIEST_TIME,
     FUTURE_TOLERANCE_MINUTES,
@@ -64,8 +66,13 @@ def judge(contract: Contract, value: bytes | None, kafka_at: datetime, too_old_d
 
 def explain(contract: Contract, codes: tuple[str, ...] | list[str]) -> str:
     """The reasons behind `codes` in words, in one sentence."""
-    reasons = {rule.id: rule.reason for rule in rules_of(contract)}
+    reasons = _reasons(contract.topic)
     return "; ".join(reasons.get(code, code) for code in codes)
+
+
+@cache
+def _reasons(topic: str) -> dict[str, str]:
+    return {rule.id: rule.reason for rule in rules_of(CONTRACTS[topic])}
 
 
 def _field_codes(fields: tuple[Field, ...], document: dict[str, Any], prefix: str) -> Iterator[str]:
