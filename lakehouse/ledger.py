@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from deltalake import DeltaTable
 
 from lakehouse.tables import LEDGER_STREAMING
+from lakehouse.transforms.watermarks import Mark, read_mark
 
 
 @dataclass(frozen=True)
@@ -26,11 +27,13 @@ class LedgerEntry:
     watermarks: dict[str, datetime]
     table_versions: dict[str, int]
     counts: dict[str, int] = field(default_factory=dict)
+    waiting_marks: tuple[Mark, ...] = ()
 
     def to_rows(self) -> pa.Table:
         """One row of `ops/ledger_streaming`."""
         row = asdict(self)
         row |= row.pop("counts")
+        row["waiting_marks"] = [mark.to_json() for mark in self.waiting_marks]
         maps = ("next_offsets", "watermarks", "table_versions")
         row |= {name: sorted(row[name].items()) for name in maps}
         return pa.Table.from_pylist([row], schema=LEDGER_STREAMING.schema)
@@ -54,4 +57,9 @@ def _entry(row: dict[str, Any]) -> LedgerEntry:
         name: row[name] for name in ("generation", "batch_id", "spark_batch_id", "started_at", "committed_at")
     }
     fields |= {name: dict(row[name]) for name in ("next_offsets", "watermarks", "table_versions")}
-    return LedgerEntry(**fields, counts={name: row[name] for name in _COUNTS})
+    marks = (read_mark(mark) for mark in row["waiting_marks"] or ())
+    return LedgerEntry(
+        **fields,
+        counts={name: row[name] for name in _COUNTS},
+        waiting_marks=tuple(mark for mark in marks if mark is not None),
+    )

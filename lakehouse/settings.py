@@ -95,6 +95,13 @@ class Settings(BaseSettings):
     too_old_days: int | None = Field(
         None, ge=1, description="Events older than this against their Kafka time are quarantined; empty: never."
     )
+    stream_idle_seconds: float = Field(
+        30, gt=0, description="After this many seconds without a record, live time moves the watermark."
+    )
+    session_gap_minutes: float = Field(30, gt=0, description="A longer pause of a customer ends the session.")
+    cart_abandon_minutes: float = Field(
+        30, gt=0, description="A cart is abandoned when it is not bought within this time of its last change."
+    )
     lease_seconds: float = Field(15, gt=0, description="How long an owner's lease lasts unless renewed.")
 
     # Serving

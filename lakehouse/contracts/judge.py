@@ -44,7 +44,6 @@ class Verdict:
 
     codes: tuple[str, ...]
     cleaned: bytes | None = None
-    event_id: str | None = None
 
 
 def judge(contract: Contract, value: bytes | None, kafka_at: datetime, too_old_days: int | None = None) -> Verdict:
@@ -57,11 +56,9 @@ def judge(contract: Contract, value: bytes | None, kafka_at: datetime, too_old_d
     codes |= set(_time_codes(document, kafka_at, too_old_days))
     if contract.sum_field and not any(_touches_the_sum(contract, code) for code in codes):
         codes |= set(_sum_codes(contract, document))
-    event_id = document.get("event_id")
-    event_id = event_id if isinstance(event_id, str) else None
     if codes:
-        return Verdict(tuple(sorted(codes)), event_id=event_id)
-    return Verdict((), cleaned=_clean(contract, document), event_id=event_id)
+        return Verdict(tuple(sorted(codes)))
+    return Verdict((), cleaned=_clean(contract, document))
 
 
 def explain(contract: Contract, codes: tuple[str, ...] | list[str]) -> str:

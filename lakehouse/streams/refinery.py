@@ -13,11 +13,15 @@ from pyspark.sql import DataFrame, SparkSession
 
 from lakehouse import tables as t
 from lakehouse.ledger import LedgerEntry
+from lakehouse.live import views
+from lakehouse.live.base import Batch, View
 from lakehouse.settings import Settings
 from lakehouse.streams.checkpoint import Checkpoint, Generation
+from lakehouse.streams.markers import Outbox, closing_span, split_marks
 from lakehouse.streams.sinks import Sinks
 from lakehouse.transforms.parse import parse
-from lakehouse.transforms.refine import Knowledge, Stamp, advanced, refine
+from lakehouse.transforms.refine import Knowledge, Stamp, refine
+from lakehouse.transforms.watermarks import advanced, marked, shop_watermark
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +37,8 @@ class Refinery:
         checkpoint: Checkpoint,
         generation: Generation,
         knowledge: Knowledge,
+        live: list[View],
+        outbox: Outbox,
         last: LedgerEntry | None,
     ) -> None:
         self._settings = settings
@@ -41,7 +47,10 @@ class Refinery:
         self._checkpoint = checkpoint
         self._generation = generation
         self._knowledge = knowledge
+        self._live = live
+        self._outbox = outbox
         self._delay = timedelta(minutes=settings.watermark_delay_minutes)
+        self._closing = closing_span(settings)
         self.last = last
         self.error: BaseException | None = None
 
@@ -58,30 +67,48 @@ class Refinery:
         if self.last is not None and batch_id <= self.last.batch_id:
             return  # in the ledger already: only Spark's own commit of it was lost
         clock = [time.perf_counter()]
-        watermarks = self.last.watermarks if self.last else {}
-        intent = self._checkpoint.intent(self._generation, batch_id, watermarks)
-        records = frame.toArrow()
+        intent = self._checkpoint.intent(self._generation, batch_id, self.last.watermarks if self.last else {})
+        taken = frame.toArrow().combine_chunks()
         clock.append(time.perf_counter())
+
+        records, marks = split_marks(taken)
+        next_offsets = (self.last.next_offsets if self.last else {}) | _next_offsets(taken)
         stamp = Stamp(batch_id, intent.started_at, intent.watermarks, self._settings.too_old_days)
         refined = refine(records, stamp, self._knowledge, self._parse_again)
+        watermarks, waiting = marked(
+            advanced(intent.watermarks, refined.watermark_times, self._delay),
+            (*(self.last.waiting_marks if self.last else ()), *marks),
+            next_offsets,
+            self._delay,
+            self._closing,
+        )
         clock.append(time.perf_counter())
-        self._sinks.append(refined.rows, batch_id)
+
+        shop = shop_watermark(watermarks)
+        batch = Batch(batch_id, intent.started_at, refined.rows, shop, self._knowledge.catalogue)
+        said = views.apply(self._live, batch)
+        self._outbox.tell(said.findings)
         clock.append(time.perf_counter())
+
+        self._sinks.append(refined.rows | said.rows, batch_id)
+        clock.append(time.perf_counter())
+
         entry = LedgerEntry(
             generation=self._generation.number,
             batch_id=batch_id,
             spark_batch_id=spark_batch_id,
             started_at=intent.started_at,
             committed_at=datetime.now(UTC),
-            next_offsets=(self.last.next_offsets if self.last else {}) | _next_offsets(records),
-            watermarks=advanced(intent.watermarks, refined.watermark_times, self._delay),
+            next_offsets=next_offsets,
+            watermarks=watermarks,
             table_versions={path: v for path, v in self._sinks.versions().items() if path != t.LEDGER_STREAMING.path},
             counts=refined.counts,
+            waiting_marks=tuple(waiting),
         )
         self._sinks.append({t.LEDGER_STREAMING.path: entry.to_rows()}, batch_id)
         self.last = entry
         clock.append(time.perf_counter())
-        phases = ("read_and_parse", "refine", "commit", "ledger")
+        phases = ("read_and_parse", "refine", "live", "commit", "ledger")
         seconds = {name: round(b - a, 3) for name, a, b in zip(phases, clock, clock[1:], strict=False)}
         log.info(json.dumps({"batch_id": batch_id, **refined.counts, "seconds": seconds}))
 

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from types import FrameType
 from typing import TypeVar
 
@@ -17,27 +18,31 @@ from pyspark.errors import StreamingQueryException
 from pyspark.sql import SparkSession
 
 from lakehouse import heartbeat, storage
-from lakehouse.contracts import CONTRACTS
 from lakehouse.errors import GlobalMartError, KafkaError, LeaseHeldError, StorageError
 from lakehouse.kafka import KafkaOffsets
 from lakehouse.lease import Lease
 from lakehouse.ledger import LedgerEntry, last_entry
+from lakehouse.live import views
+from lakehouse.live.base import Lake
 from lakehouse.session import build_session
 from lakehouse.settings import Settings, load_settings
 from lakehouse.streams.checkpoint import Checkpoint
 from lakehouse.streams.jvm import adopt_jvm, wait_for_old_jvm
 from lakehouse.streams.knowledge import load_knowledge
+from lakehouse.streams.markers import IdleWatch, Outbox
 from lakehouse.streams.refinery import Refinery
 from lakehouse.streams.sinks import Sinks
-from lakehouse.streams.source import read_records
+from lakehouse.streams.source import ALL_TOPICS, read_records
 from lakehouse.tables import LEDGER_STREAMING, TABLES
 from lakehouse.transforms.parse import parse
+from lakehouse.transforms.watermarks import shop_watermark
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 _SPARK_55271 = 'because the return value of "scala.Option.get()" is null'
 NAME = "streaming"
+_MARK_SECONDS = 4  # for the batch of an idle mark, before the next is thought of
 _SPARK = {
     "spark.sql.streaming.noDataMicroBatches.enabled": "false",
     "spark.sql.streaming.minBatchesToRetain": "20",
@@ -80,7 +85,7 @@ def run(settings: Settings) -> None:
     try:
         wait_for_old_jvm(settings)
         offsets = _wait_until(lambda: KafkaOffsets(settings), pulse, stop, "Kafka", (KafkaError,))
-        partitions = _wait_until(lambda: offsets.partitions(CONTRACTS), pulse, stop, "topics", (KafkaError,))
+        partitions = _wait_until(lambda: offsets.partitions(ALL_TOPICS), pulse, stop, "topics", (KafkaError,))
         spark = build_session(settings, f"globalmart-{NAME}", settings.streaming_memory_gb, _SPARK)
         adopt_jvm(settings, spark)
         _stream(settings, spark, partitions, offsets, pulse, stop)
@@ -103,9 +108,15 @@ def _stream(
     generation = checkpoint.open(ledger, sinks.last_batch())
     if generation.is_new:
         log.info("generation %s starts at batch %s", generation.number, generation.first_batch)
-        sinks.restore((ledger.table_versions if ledger else {}) | {LEDGER_STREAMING.path: sys.maxsize})
+        sinks.restore(ledger.table_versions if ledger else {}, spared=LEDGER_STREAMING)
         checkpoint.begin(generation)
-    refinery = Refinery(settings, spark, sinks, checkpoint, generation, load_knowledge(settings), ledger)
+    lake = Lake(
+        settings, ledger.table_versions if ledger else {}, shop_watermark(ledger.watermarks) if ledger else None
+    )
+    live = views.load(settings, lake)
+    outbox = _wait_until(lambda: Outbox(settings), pulse, stop, "Kafka", (KafkaError,))
+    idle = IdleWatch(settings)
+    refinery = Refinery(settings, spark, sinks, checkpoint, generation, load_knowledge(settings), live, outbox, ledger)
     records = read_records(spark, settings, generation.start_offsets, partitions)
     writer = (
         parse(records, settings.too_old_days)
@@ -117,7 +128,14 @@ def _stream(
     while not stop.is_set():
         query = writer.start()
         while not stop.is_set() and query.isActive:
-            pulse.say("running", generation=generation.number, **_progress(refinery.last, offsets, partitions))
+            last = refinery.last
+            lag = _lag(last, offsets, partitions)
+            batch = {"batch_id": last.batch_id, "committed_at": last.committed_at.isoformat()} if last else {}
+            pulse.say("running", generation=generation.number, lag_records=lag, **batch)
+            now = datetime.now(UTC)
+            if last is not None and idle.is_due(last, lag, now):
+                outbox.mark_idle(last.next_offsets, now)
+                stop.wait(_MARK_SECONDS)
             stop.wait(1)
         if not stop.is_set():
             _raise_unless_harmless(query.exception(), refinery.error)
@@ -138,15 +156,13 @@ def _raise_unless_harmless(error: StreamingQueryException | None, cause: BaseExc
     raise GlobalMartError(f"The streaming query ended: {cause or error or 'it was stopped from outside'}")
 
 
-def _progress(last: LedgerEntry | None, offsets: KafkaOffsets, partitions: dict[str, int]) -> dict[str, object]:
-    """Lag in records, and the newest committed batch."""
+def _lag(last: LedgerEntry | None, offsets: KafkaOffsets, partitions: dict[str, int]) -> int | None:
+    """Records in Kafka that no batch has committed yet; None while Kafka does not answer."""
     taken = last.next_offsets if last else {}
     try:
-        lag: int | None = sum(end - taken.get(name, 0) for name, end in offsets.ends(partitions).items())
+        return sum(end - taken.get(name, 0) for name, end in offsets.ends(partitions).items())
     except KafkaError:
-        lag = None
-    batch = {"batch_id": last.batch_id, "committed_at": last.committed_at.isoformat()} if last else {}
-    return {"lag_records": lag, **batch}
+        return None
 
 
 def _wait_until(

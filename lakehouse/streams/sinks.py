@@ -13,6 +13,7 @@ import pyarrow as pa
 from deltalake import (
     CommitProperties,
     DeltaTable,
+    Field,
     PostCommitHookProperties,
     Schema,
     Transaction,
@@ -51,6 +52,14 @@ class Sinks:
             self._committed[path] = opened.transaction_version(APP_ID) if opened.version() else -1
 
     def _create(self, table: Table) -> DeltaTable:
+        opened = self._make(table)
+        there = {field.name for field in opened.schema().fields}
+        missing = [field for field in Schema.from_arrow(table.schema).fields if field.name not in there]
+        if missing:  # a column that came with a newer version of the platform; older rows have none
+            opened.alter.add_columns([Field(one.name, one.type, nullable=True) for one in missing])
+        return opened
+
+    def _make(self, table: Table) -> DeltaTable:
         return DeltaTable.create(
             delta_uri(self._settings, table),
             schema=Schema.from_arrow(table.schema),
@@ -96,10 +105,10 @@ class Sinks:
             ) from error
         self._committed[path] = batch_id
 
-    def restore(self, versions: dict[str, int]) -> None:
-        """Bring each table back to its version in `versions` (0, empty, where it has none): what lies above was not proven."""
+    def restore(self, versions: dict[str, int], spared: Table) -> None:
+        """Bring each table but `spared` back to its version in `versions` (0, empty, where it has none): what lies above was not proven."""
         for path, table in self._open.items():
             version = versions.get(path, 0)
-            if table.version() > version:
+            if path != spared.path and table.version() > version:
                 table.restore(version)
                 table.update_incremental()

@@ -11,8 +11,10 @@ from pyspark.sql.streaming.readwriter import DataStreamReader
 from lakehouse.contracts import CONTRACTS
 from lakehouse.contracts.product import PRODUCT
 from lakehouse.settings import Settings
+from lakehouse.streams.markers import MARKERS
 
-EVENT_TOPICS = tuple(topic for topic in CONTRACTS if topic != PRODUCT.topic)
+EVENT_TOPICS = (*(topic for topic in CONTRACTS if topic != PRODUCT.topic), MARKERS)
+ALL_TOPICS = (*EVENT_TOPICS, PRODUCT.topic)
 
 
 def read_records(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import numpy as np
 import pyarrow as pa
@@ -85,14 +85,6 @@ def refine(records: pa.Table, stamp: Stamp, knowledge: Knowledge, parser: Parser
         "warning_count": 0 if cleaned is None else len(cleaned),
     }
     return Refined(rows, counts, watermark_times)
-
-
-def advanced(watermarks: dict[str, datetime], times: dict[str, datetime], delay: timedelta) -> dict[str, datetime]:
-    """Watermarks after a batch: the highest event time less `delay`, never going back."""
-    after = dict(watermarks)
-    for topic, time in times.items():
-        after[topic] = max(after.get(topic, time - delay), time - delay)
-    return after
 
 
 def _typed_rows(records: pa.Table, topic: str) -> pa.Table:

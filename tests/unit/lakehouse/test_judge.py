@@ -4,7 +4,7 @@ import json
 
 import pytest
 from corpus import BROKEN, RIGHT
-from records import KAFKA_AT, text, valid
+from records import KAFKA_AT, text
 
 from lakehouse.contracts import CONTRACTS
 from lakehouse.contracts.judge import explain, judge
@@ -60,8 +60,3 @@ def test_rule_ids_are_unique_per_contract():
 )
 def test_too_old_follows_the_setting(time, days, codes):
     assert judge(CONTRACTS["product_views"], text("product_views", timestamp=time), KAFKA_AT, days).codes == codes
-
-
-def test_event_id_of_a_broken_record_is_told_where_there_is_one():
-    assert judge(CONTRACTS["users"], text("users", age=-1), KAFKA_AT).event_id == valid("users")["event_id"]
-    assert judge(CONTRACTS["users"], b"nonsense", KAFKA_AT).event_id is None

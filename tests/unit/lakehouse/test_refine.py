@@ -1,6 +1,6 @@
 """A batch splits into silver, quarantine and duplicates: disjoint, complete, with whole expected rows, and the same when tried again."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
@@ -9,7 +9,7 @@ from records import KAFKA_AT, event_id, kafka_table, text
 
 from lakehouse.tables import BY_PATH, POSITION
 from lakehouse.transforms.parse import parse
-from lakehouse.transforms.refine import Knowledge, Stamp, advanced, refine
+from lakehouse.transforms.refine import Knowledge, Stamp, refine
 
 STARTED_AT = datetime(2026, 3, 14, 10, 0, 1, tzinfo=UTC)
 POSITIONS = [column.name for column in POSITION]
@@ -148,13 +148,6 @@ def test_one_event_from_2099_does_not_move_the_watermark(run):
         for n, time in enumerate(["2099-01-01T00:00:00.000Z", "2026-03-14T09:00:00.000Z"])
     ]
     assert run(values).watermark_times == {"users": datetime(2026, 3, 14, 9, tzinfo=UTC)}
-
-
-def test_watermarks_trail_and_never_go_back():
-    nine, ten = datetime(2026, 3, 14, 9, tzinfo=UTC), datetime(2026, 3, 14, 10, tzinfo=UTC)
-    delay = timedelta(minutes=10)
-    assert advanced({}, {"users": ten}, delay) == {"users": ten - delay}
-    assert advanced({"users": ten}, {"users": nine}, delay) == {"users": ten}
 
 
 def test_a_sale_finds_the_category_of_a_product_in_the_same_batch(run):

@@ -30,6 +30,8 @@ def specs(loaded: dg.Definitions) -> dict[str, dg.AssetSpec]:
 def test_the_asset_keys_are_these(loaded: dg.Definitions) -> None:
     assert sorted(specs(loaded)) == [
         "bronze/events",
+        "gold/alerts",
+        "gold/anomalies",
         "gold/customer_rfm",
         "gold/orders_by_minute",
         "gold/sales_by_minute",

@@ -1,0 +1,76 @@
+"""Every Delta table: name, layer, grain, columns with unit and meaning, owner process, properties. Nothing else names a table."""
+
+from __future__ import annotations
+
+from lakehouse.tables.base import MONEY, POSITION, TIME, Column, Layer, Owner, Table
+from lakehouse.tables.findings import ALERTS, ANOMALIES
+from lakehouse.tables.live import (
+    ORDERS_BY_MINUTE,
+    SALES_BY_MINUTE,
+)
+from lakehouse.tables.ops import (
+    LEDGER_STREAMING,
+)
+from lakehouse.tables.silver import (
+    BRONZE_EVENTS,
+    CART_EVENTS,
+    DUPLICATES,
+    INVENTORY_EVENTS,
+    PRODUCT_VIEWS,
+    PRODUCTS,
+    QUARANTINE,
+    TRANSACTION_ITEMS,
+    TRANSACTIONS,
+    USERS,
+)
+from lakehouse.tables.warehouse import (
+    CUSTOMER_RFM,
+)
+
+TABLES: tuple[Table, ...] = (
+    BRONZE_EVENTS,
+    TRANSACTIONS,
+    TRANSACTION_ITEMS,
+    PRODUCT_VIEWS,
+    CART_EVENTS,
+    INVENTORY_EVENTS,
+    USERS,
+    PRODUCTS,
+    QUARANTINE,
+    DUPLICATES,
+    SALES_BY_MINUTE,
+    ORDERS_BY_MINUTE,
+    ANOMALIES,
+    ALERTS,
+    CUSTOMER_RFM,
+    LEDGER_STREAMING,
+)
+BY_PATH = {table.path: table for table in TABLES}
+
+__all__ = [
+    "ALERTS",
+    "ANOMALIES",
+    "BRONZE_EVENTS",
+    "BY_PATH",
+    "CART_EVENTS",
+    "CUSTOMER_RFM",
+    "DUPLICATES",
+    "INVENTORY_EVENTS",
+    "LEDGER_STREAMING",
+    "MONEY",
+    "ORDERS_BY_MINUTE",
+    "POSITION",
+    "PRODUCTS",
+    "PRODUCT_VIEWS",
+    "QUARANTINE",
+    "SALES_BY_MINUTE",
+    "TABLES",
+    "TIME",
+    "TRANSACTIONS",
+    "TRANSACTION_ITEMS",
+    "USERS",
+    "Column",
+    "Layer",
+    "Owner",
+    "Table",
+]

@@ -1,0 +1,39 @@
+"""The platform's own tables: the ledgers."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from lakehouse.tables.base import STREAM_PROPERTIES, TIME, Table, column
+
+_OFFSETS = pa.map_(pa.string(), pa.int64())
+LEDGER_STREAMING = Table(
+    "ledger_streaming",
+    "ops",
+    "streaming",
+    "one micro-batch that every sink has committed",
+    (
+        column("generation", pa.int64(), "checkpoint generation; a new one starts where the ledger ends"),
+        column("batch_id", pa.int64(), "micro-batch, counted through all generations"),
+        column("spark_batch_id", pa.int64(), "the number that Spark's checkpoint gave it"),
+        column("started_at", TIME, "when the batch began: `ingested_at` and `known_at` of its rows (UTC)"),
+        column("committed_at", TIME, "when its last sink had committed (UTC)"),
+        column("next_offsets", _OFFSETS, "per `topic/partition`, the first offset that is not in the lake yet"),
+        column("watermarks", pa.map_(pa.string(), TIME), "per topic, the watermark after this batch (UTC)"),
+        column("table_versions", _OFFSETS, "per table path, the Delta version that holds this batch and all before"),
+        column(
+            "waiting_marks",
+            pa.list_(pa.field("element", pa.string(), False)),
+            "marks read from the topic `markers` whose offsets are not all in the lake yet, as JSON",
+            True,
+        ),
+        column("record_count", pa.int64(), "records taken from Kafka"),
+        column("accepted_count", pa.int64(), "records that went to silver"),
+        column("quarantined_count", pa.int64(), "records that went to quarantine"),
+        column("duplicate_count", pa.int64(), "records that went to duplicates"),
+        column("warning_count", pa.int64(), "accepted records with unknown extra fields"),
+    ),
+    ("batch_id",),
+    (),
+    STREAM_PROPERTIES,
+)
