@@ -1,0 +1,1 @@
+"""Anomalies of transactions: the rules and the detectors that judge by them."""
