@@ -14,6 +14,7 @@ from lakehouse.settings import Settings
 from lakehouse.streams.markers import MARKERS
 
 EVENT_TOPICS = (*(topic for topic in CONTRACTS if topic != PRODUCT.topic), MARKERS)
+TASKS_PER_CORE = 2
 ALL_TOPICS = (*EVENT_TOPICS, PRODUCT.topic)
 
 
@@ -28,7 +29,9 @@ def read_records(
     events = _topic_source(spark, settings, EVENT_TOPICS, start_offsets, partitions)
     events = events.option("maxOffsetsPerTrigger", settings.stream_max_offsets)
     products = _topic_source(spark, settings, (PRODUCT.topic,), start_offsets, partitions)
-    return _records(events.load()).unionByName(_records(products.load()))
+    # a task sets up the whole parse anew, which costs more than a small batch's records: few tasks, not one per partition
+    tasks = spark.sparkContext.defaultParallelism * TASKS_PER_CORE
+    return _records(events.load()).unionByName(_records(products.load())).coalesce(tasks)
 
 
 def _topic_source(
@@ -48,6 +51,7 @@ def _topic_source(
         .option("startingOffsets", json.dumps(starts) if start_offsets else "earliest")
         .option("includeHeaders", "true")
         .option("failOnDataLoss", "true")
+        .option("kafka.fetch.max.wait.ms", "20")  # what is to be read is there: never wait for more
         .option("kafka.request.timeout.ms", "20000")
         .option("kafka.default.api.timeout.ms", "20000")
     )
