@@ -28,6 +28,13 @@ _ELSEWHERE = {
         "Send shop events to Kafka: live at a rate, or as history over days.",
     ),
     "prove": ("lakehouse.command", "prove", "Prove that every record is accounted for, from Kafka offset to gold."),
+    "quarantine": ("lakehouse.quarantine.command", "app", "Look at bad records, repair, replay or discard them."),
+    "rebuild": (
+        "lakehouse.rebuild.command",
+        "rebuild",
+        "Make silver and live gold again from bronze, compare, and swap.",
+    ),
+    "alerts": ("api.desk.command", "app", "See alerts; acknowledge, snooze or resolve them."),
     "bench": ("infra.bench", "bench", "Run one benchmark beside its peer."),
     "demo": ("infra.demo", "demo", "Everything once: history, live traffic, batch, the books, a first look."),
 }
@@ -137,7 +144,11 @@ def _register(name: str, module: str, function: str, summary: str) -> None:
     def run(context: typer.Context) -> None:
         single = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
         code = importlib.import_module(module)
-        single.command(name, epilog=getattr(code, "EPILOG", None))(getattr(code, function))
+        target = getattr(code, function)
+        if isinstance(target, typer.Typer):  # a group with commands of its own
+            target(args=context.args, prog_name=f"globalmart {name}")
+            return
+        single.command(name, epilog=getattr(code, "EPILOG", None))(target)
         single(args=context.args, prog_name=f"globalmart {name}")
 
 

@@ -20,7 +20,7 @@ _WRITE = ["s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "s3:List
 def written_prefixes() -> dict[str, list[str]]:
     """Per service, the key patterns below the lake's root that it may write."""
     own = {owner: [f"{table.path}/*" for table in TABLES if table.owner == owner] for owner in ("streaming", "batch")}
-    own["streaming"] += ["ops/leases/streaming*"]
+    own["streaming"] += ["ops/leases/streaming*", "_rebuild/*"]
     own["batch"] += ["ops/leases/batch*", "ops/ledger_batch/*"]
     return {name: list(dict.fromkeys(patterns)) for name, patterns in own.items()}
 
@@ -31,7 +31,14 @@ def policies(settings: Settings) -> dict[str, dict[str, Any]]:
     below = settings.lake_uri.split("://", 1)[1][len(name) :].strip("/")
     root = f"{below}/" if below else ""
     written = written_prefixes()
-    read = {"streaming": ["*"], "batch": ["*"], "serving": ["gold/*", "silver/*", "ops/*"], "reader": ["*"]}
+    read = {
+        "streaming": ["*"],
+        "batch": ["*"],
+        "serving": ["gold/*", "silver/*", "ops/*"],
+        "operator": ["*"],
+        "desk": ["ops/*"],
+        "reader": ["*"],
+    }
     return {user: _policy(name, root, read[user], written.get(user, [])) for user in read}
 
 
@@ -82,7 +89,7 @@ def apply_users(settings: Settings) -> None:
 
 
 def _services() -> tuple[str, ...]:
-    return ("streaming", "batch", "serving")
+    return ("streaming", "batch", "serving", "operator", "desk")
 
 
 def check_reader(settings: Settings) -> str:

@@ -52,6 +52,12 @@ def last_entry(table: DeltaTable) -> LedgerEntry | None:
     return _entry(rows.slice(0, 1).to_pylist()[0])
 
 
+def read_entries(table: DeltaTable) -> list[LedgerEntry]:
+    """All entries, by batch."""
+    rows = table.to_pyarrow_dataset().to_table(use_threads=False).sort_by("batch_id")
+    return [_entry(row) for row in rows.to_pylist()]
+
+
 def _entry(row: dict[str, Any]) -> LedgerEntry:
     fields: dict[str, Any] = {
         name: row[name] for name in ("generation", "batch_id", "spark_batch_id", "started_at", "committed_at")

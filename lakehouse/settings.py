@@ -20,7 +20,7 @@ from lakehouse.errors import SettingsError
 CHECKOUT = Path(__file__).resolve().parents[1]
 PREFIX = "GLOBALMART_"
 
-Service = Literal["streaming", "batch", "serving"]
+Service = Literal["streaming", "batch", "serving", "operator", "desk"]
 
 _LINE = re.compile(r"^(export\s+)?[A-Za-z_][A-Za-z0-9_]*=.*$")
 
@@ -102,13 +102,56 @@ class Settings(BaseSettings):
     cart_abandon_minutes: float = Field(
         30, gt=0, description="A cart is abandoned when it is not bought within this time of its last change."
     )
+    live_horizon_hours: float = Field(
+        72,
+        gt=0,
+        description="How far behind the watermark sessions and carts stay in memory; older ones are looked up in the lake.",
+    )
+    live_state_limit: int = Field(
+        1_000_000, ge=1_000, description="Most sessions, and most carts, kept in memory once they are closed."
+    )
+    stock_low_units: int = Field(5, ge=0, description="A product with this many units or fewer is low in stock.")
+    stock_low_days: float = Field(
+        1, ge=0, description="A product whose stock lasts fewer days at its sell rate is low."
+    )
+    stock_recovery_factor: float = Field(
+        2, ge=1, description="A low product is well again only above both thresholds times this factor."
+    )
+    stock_rate_days: float = Field(
+        7, gt=0, description="Mean age in days of the sales that the sell rate of a product is made of."
+    )
     lease_seconds: float = Field(15, gt=0, description="How long an owner's lease lasts unless renewed.")
+
+    # Real-time lane
+    realtime_memory_gb: float = Field(1.5, gt=0.5, description="Heap of the real-time lane's JVM.")
+    realtime_trigger_minutes: float = Field(
+        5, ge=0.1, description="How often the real-time lane writes its checkpoint and takes a fresh catalogue."
+    )
+    realtime_away_minutes: float = Field(
+        15, ge=0, description="After a longer absence the real-time lane starts at the newest record instead of where it was."
+    )
 
     # Serving
     refresh_seconds: float = Field(2.0, gt=0, description="How often the refresher looks for new gold versions.")
     duckdb_memory_gb: float = Field(
         1.0, gt=0, description="Most memory that DuckDB may take in each process of the API."
     )
+
+    # Alert desk
+    alert_rules: Path = Field(
+        CHECKOUT / "infra" / "alerts.toml", description="Rules of the alert desk: what is grouped, who is told of what."
+    )
+    alert_webhook_url: SecretStr = Field(
+        SecretStr(""), description="Where the alert desk posts notices, `http(s)://…`; empty: nowhere."
+    )
+    smtp_server: str = Field("", description="Mail server for notices as `host:port`; empty: no mail.")
+    smtp_security: Literal["none", "starttls", "tls"] = Field(
+        "starttls", description="Encryption of the mail server's connection: `none`, `starttls` or `tls`."
+    )
+    smtp_user: str = Field("", description="Account on the mail server; empty: without logging in.")
+    smtp_password: SecretStr = Field(SecretStr(""), description="Password of that account.")
+    mail_from: str = Field("", description="Sender of notices by mail.")
+    mail_to: str = Field("", description="Receivers of notices by mail, comma-separated.")
 
     # Read by the settings class itself, listed here so that the documentation has them
     service: Service | None = Field(

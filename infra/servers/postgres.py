@@ -123,11 +123,14 @@ def apply_roles(settings: Settings) -> None:
         for database, owner in (("globalmart", "postgres"), ("dagster", "batch")):
             _apply_database(connection, database, owner)
         connection.execute("GRANT pg_read_all_data TO reader")
-        connection.execute("GRANT CONNECT ON DATABASE globalmart TO reader, streaming, serving")
+        connection.execute("GRANT CONNECT ON DATABASE globalmart TO reader, streaming, serving, operator, desk")
     with psycopg.connect(**address, dbname="globalmart", autocommit=True) as connection:  # type: ignore[arg-type]
-        for role in ("streaming", "serving"):
+        schemas = {"streaming": "streaming", "serving": "serving", "quarantine": "operator", "desk": "desk"}
+        for schema, role in schemas.items():
             connection.execute(
-                sql.SQL("CREATE SCHEMA IF NOT EXISTS {0} AUTHORIZATION {0}").format(sql.Identifier(role))
+                sql.SQL("CREATE SCHEMA IF NOT EXISTS {} AUTHORIZATION {}").format(
+                    sql.Identifier(schema), sql.Identifier(role)
+                )
             )
 
 

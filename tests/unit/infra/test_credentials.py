@@ -19,7 +19,7 @@ def test_files_and_folder_are_private(settings: Settings) -> None:
     ensure_credentials(settings)
     assert stat.S_IMODE(settings.secrets_dir.stat().st_mode) == 0o700
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in settings.secrets_dir.iterdir()}
-    names = {"streaming.env", "batch.env", "serving.env", "minio-root.env", "postgres-superuser"}
+    names = {"streaming.env", "batch.env", "serving.env", "operator.env", "desk.env", "minio-root.env", "postgres-superuser"}
     assert modes == dict.fromkeys(names, 0o600)
 
 
@@ -27,7 +27,7 @@ def test_each_service_has_its_own_account(settings: Settings) -> None:
     ensure_credentials(settings)
     pairs = {service: read_pairs(settings.secrets_dir / f"{service}.env") for service in SERVICES}
     assert {service: pair["GLOBALMART_S3_ACCESS_KEY"] for service, pair in pairs.items()} == {s: s for s in SERVICES}
-    assert len({pair["GLOBALMART_S3_SECRET_KEY"] for pair in pairs.values()}) == 3
+    assert len({pair["GLOBALMART_S3_SECRET_KEY"] for pair in pairs.values()}) == len(SERVICES)
     assert pairs["batch"]["GLOBALMART_POSTGRES_URL"].endswith("@127.0.0.1:5999/dagster")
     assert pairs["serving"]["GLOBALMART_API_KEY_SHA256"] == hashlib.sha256(b"key").hexdigest()
     assert "GLOBALMART_API_KEY_SHA256" not in pairs["streaming"]
