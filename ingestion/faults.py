@@ -9,24 +9,24 @@ import heapq
 import math
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import orjson
 
+from ingestion.anomalies import KINDS, ORDERS_PER_ANOMALY, Anomalies
 from ingestion.events import CART_EVENT, INVENTORY_EVENT, PRODUCT_VIEW, TRANSACTION
 from ingestion.hashing import Ints, key64, uuid_texts
 from ingestion.labels import Label
 from ingestion.records import Records, time_texts
 from ingestion.shares import Shares
-from ingestion.struck import Struck, change_body, distort
+from ingestion.struck import Struck, change_body
 from ingestion.violations import Document, encode, malformed, violations
+from ingestion.world import World
 
 _MINUTE = 60_000
 _DAY = 24 * 60 * _MINUTE
 _VISITOR_KINDS = (TRANSACTION, PRODUCT_VIEW, CART_EVENT, INVENTORY_EVENT)
-_BURST_SIZE = 8
-_BURST_GAP_MS = 2_000
 _ID_BLOCK = 1_000
 
 
@@ -47,9 +47,12 @@ class _Extra:
 
 
 class Injector:
-    """Adds faults to the records of one run, deterministically: the same records in the same blocks get the same faults."""
+    """Adds faults to the records of one run, deterministically: the same records in the same blocks get the same faults.
 
-    def __init__(self, shares: Shares, run_key: int, live: bool) -> None:
+    `world` is what anomalies are made of; a share of anomalies needs it.
+    """
+
+    def __init__(self, shares: Shares, run_key: int, live: bool, world: World | None = None) -> None:
         self._shares = shares
         self._run_key = run_key
         self._live = live
@@ -57,6 +60,8 @@ class Injector:
         self._waiting: list[_Extra] = []
         self._order = 0
         self._turns: Counter[tuple[str, int]] = Counter()
+        self._odd_share = shares.anomalies / ORDERS_PER_ANOMALY
+        self._anomalies = Anomalies(world, self._rng, live, self._fresh) if world and shares.anomalies else None
         self._ids: list[str] = []
         self._id_block = 0
         self.counts: Counter[str] = Counter()
@@ -77,11 +82,11 @@ class Injector:
         back comes in where its time has come."""
         labels: dict[int, Label] = {}
         size = len(records)
-        if size and (self._edges[-1] or self._shares.anomalies):
+        if size and (self._edges[-1] or self._odd_share):
             draws = self._rng.random(size)
             struck = np.searchsorted(self._edges, draws, side="right")
             is_order = np.array(records.kinds) == TRANSACTION
-            odd = is_order & (struck == len(self._strikes)) & (draws > 1 - self._shares.anomalies)
+            odd = is_order & (struck == len(self._strikes)) & (draws > 1 - self._odd_share)
             for place in np.flatnonzero((struck < len(self._strikes)) | odd).tolist():
                 strike = self._anomaly if odd[place] else self._strikes[struck[place]]
                 label = strike(Struck(records, place, int(arrival[place])))
@@ -204,22 +209,12 @@ class Injector:
         struck.value = struck.value[:-1] + b"," + extras[self._turn("extra_field", struck.kind, len(extras))] + b"}"
         return Label("extra_field", "silver", (), struck.event_id, None, struck.at_ms)
 
-    def _anomaly(self, struck: Struck) -> Label:
-        kinds = ("huge_amount", "bulk_quantity", "wrong_price", "burst")
-        kind = kinds[self._turn("anomaly", 0, len(kinds))]
-        label = Label(f"anomaly:{kind}", "silver", (), struck.event_id, None, struck.at_ms)
-        if kind == "burst":
-            for step in range(1, _BURST_SIZE + 1):
-                copy = self._fresh(struck)
-                copy.pop("cart_id", None)
-                at_ms = struck.at_ms + step * _BURST_GAP_MS
-                copy["timestamp"] = time_texts(np.array([at_ms]))[0]
-                again = replace(label, event_id=str(copy["event_id"]), at_ms=at_ms)
-                self._add(struck, encode(copy), again, step * _BURST_GAP_MS)
-            return label
-        document = struck.document()
-        distort(kind, document)
-        struck.value = encode(document)
+    def _anomaly(self, struck: Struck) -> Label | None:
+        if self._anomalies is None:
+            raise ValueError("anomalies need a world")
+        label, added = self._anomalies.strike(KINDS[self._turn("anomaly", 0, len(KINDS))], struck)
+        for one in added:
+            self._add(one.of, one.value, one.label, one.delay_ms)
         return label
 
     # ---- helpers -------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ingestion.drops import SentDrops
 from ingestion.events import Events
 from ingestion.known import Known, known_ids, remember
 from ingestion.labels import Label
@@ -67,6 +68,7 @@ class Report:
     unacknowledged: int = 0
     faults: dict[str, int] = field(default_factory=dict)
     next_offsets: dict[str, int] = field(default_factory=dict)
+    regional_drops: list[dict[str, Any]] = field(default_factory=list)
     most_seconds_behind: float = 0.0
     times_behind: int = 0
 
@@ -139,6 +141,7 @@ class _Run:
             self.products = known_ids(settings, PRODUCTS.name, PRODUCT_COUNT)
             catalogued = self.products.ids
         self.source = Source(options, producers.partition_counts, self.users.ids, catalogued)
+        self.drops = SentDrops()
         self.started = time.monotonic()
         self._told = 0.0
         self._is_behind = False
@@ -177,6 +180,7 @@ class _Run:
                 return
 
     def _send(self, events: Events, phase: str, done: float) -> None:
+        self.drops.note(self.source.traffic.drops, events.at, events.at)
         records, labels = self.source.records(events)
         for first in range(0, len(records), 5_000):
             self.producers.send(records, labels, first, min(first + 5_000, len(records)))
@@ -196,8 +200,10 @@ class _Run:
                 until = min(max((sent + len(events)) / rate, due), seconds)
                 kept = min(len(events), max(1, round((seconds - due) * rate)))
                 events = events.pick(np.arange(kept))
+                planned = events.at
                 events.at = (date_start + np.linspace(due, until, kept, endpoint=False) * 1000).astype(np.int64)
                 events.arrival = events.at
+                self.drops.note(self.source.traffic.drops, planned, events.at)
                 records, labels = self.source.records(events)
                 self._pace(records, labels, clock_start, due, until)
                 sent, due = sent + len(records), until
@@ -263,6 +269,7 @@ class _Run:
         report.produced = {name: producers.produced[name] for name in INPUT_NAMES}
         report.acknowledged = {name: producers.acknowledged[name] for name in INPUT_NAMES}
         report.faults = dict(sorted(producers.faults.items()))
+        report.regional_drops = [drop.to_truth() for drop in self.drops.all()]
         report.next_offsets = {
             k: v for k, v in sorted(producers.next_offsets.items()) if not k.startswith(MARKERS.name)
         }

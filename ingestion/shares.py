@@ -13,7 +13,8 @@ class FaultShareError(GlobalMartError):
 
 @dataclass(frozen=True)
 class Shares:
-    """Share of records, 0 to 1, that each fault strikes; `anomalies` is a share of transactions. They add up to 1 at most."""
+    """Share of records, 0 to 1, that each fault strikes; `anomalies` is a share of transactions (0.005 is hard enough), of which
+    each burst takes several, and with it regional drops come. They add up to 1 at most."""
 
     duplicates: float = 0.0
     conflicts: float = 0.0

@@ -40,10 +40,11 @@ class Source:
             scale=options.scale,
             disorder_ms=0 if live else round(options.disorder_seconds * 1000),
             visits_per_second=options.rate / EVENTS_PER_SESSION,
+            has_drops=options.shares.anomalies > 0,
         )
         self.traffic = Traffic(world, plan, registered, catalogued)
         self._formatter = Formatter(world, options.run_key, partition_counts)
-        self._injector = Injector(options.shares, options.run_key, live)
+        self._injector = Injector(options.shares, options.run_key, live, world)
         self._wanted = np.array([name in options.streams for name in INPUT_NAMES])
         self.last_event_ms = options.start_ms
 

@@ -9,8 +9,8 @@ import orjson
 
 from ingestion.events import CART_EVENT, INVENTORY_EVENT, PRODUCT_VIEW, TRANSACTION, USER
 from ingestion.labels import Label
-from ingestion.records import EVENT_ID_PLACE, Records, money_text
-from ingestion.violations import Document, raw
+from ingestion.records import EVENT_ID_PLACE, Records
+from ingestion.violations import Document
 
 
 @dataclass
@@ -65,21 +65,3 @@ def change_body(kind: int, document: Document) -> None:
         document["age"] += 1
     else:
         document["inventory"] += 1
-
-
-def distort(kind: str, document: Document) -> None:
-    """Make an order odd but valid: lines changed and the sum with them."""
-    line = document["products"][0]
-    cents = round(line["price"] * 100)
-    if kind == "huge_amount":
-        cents = max(cents, 50_000)
-        line["quantity"] = 80
-    elif kind == "bulk_quantity":
-        line["quantity"] = 500
-    else:
-        cents = max(1, cents // 100)
-    line["price"] = cents / 100
-    total = sum(round(item["price"] * 100) * item["quantity"] for item in document["products"])
-    for item in document["products"]:
-        item["price"] = raw(money_text(round(item["price"] * 100)))
-    document["total_amount"] = raw(money_text(total))

@@ -12,11 +12,13 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import numpy.typing as npt
 
-from ingestion import events
+from ingestion import events, flash
+from ingestion.drops import Drop, drop_of, is_felt
 from ingestion.events import PRODUCT, USER, Events
 from ingestion.hashing import Floats, Ints
 from ingestion.sessions import TRANSACTIONS_PER_SESSION, Visits, simulate
 from ingestion.stock import HISTORY_DELAYS, LIVE_DELAYS, Stock
+from ingestion.travel import locations
 from ingestion.vocabulary import COUNTRIES, MONTH_FACTORS, WEEKDAY_FACTORS
 from ingestion.world import PRODUCT_COUNT, USER_COUNT, World
 
@@ -27,7 +29,9 @@ _SLOT_MS = 15 * 60_000
 _LIVE_WINDOW_MS = 500
 _SESSIONS_PER_BLOCK = 4_000
 _CATALOGUE_BLOCK = 25_000
-_TRAVELLER_SHARE = 0.03
+# How often a country's traffic drops, and how long at least.
+_HISTORY_DROP_MS = (3 * 3_600_000, 10 * 60_000)
+_LIVE_DROP_MS = (30 * 60_000, 4 * 60_000)
 # Activity of users: the k-th of n active users comes in proportion to (k / n) ** (1 / this - 1).
 _ACTIVITY_EXPONENT = 1.4
 
@@ -35,7 +39,7 @@ _ACTIVITY_EXPONENT = 1.4
 @dataclass(frozen=True)
 class Plan:
     """What traffic to make. Times are ms since 1970 (UTC); `scale` is the share of active users, and in history also of the
-    daily traffic; `visits_per_second` is for live traffic."""
+    daily traffic; `visits_per_second` is for live traffic. `has_drops`: now and then a country's visits stay away."""
 
     mode: Literal["history", "live"]
     key: int
@@ -44,6 +48,7 @@ class Plan:
     scale: float
     disorder_ms: int = 0
     visits_per_second: float = 0.0
+    has_drops: bool = False
 
     @property
     def think_seconds(self) -> float:
@@ -63,6 +68,8 @@ class Traffic:
     ) -> None:
         self.plan = plan
         self.stock = Stock(world, HISTORY_DELAYS if plan.mode == "history" else LIVE_DELAYS)
+        self.drops: list[Drop] = []
+        self._pace = flash.HISTORY_PACE if plan.mode == "history" else flash.LIVE_PACE
         self._world = world
         self._registered = np.zeros(USER_COUNT, dtype=np.bool_) if registered is None else registered
         self._catalogued = np.zeros(PRODUCT_COUNT, dtype=np.bool_) if catalogued is None else catalogued
@@ -109,6 +116,8 @@ class Traffic:
     def _window(self, rng: np.random.Generator, first_ms: int, last_ms: int) -> list[Events]:
         visits = self._visits(rng, first_ms, last_ms)
         happened = simulate(self._world, rng, visits, self.plan.think_seconds)
+        visits, bought = self._flash_sales(rng, first_ms, last_ms, visits)
+        happened += bought
         joined = events.join(happened)
         if self.plan.disorder_ms:
             joined.arrival = joined.at + rng.integers(0, self.plan.disorder_ms + 1, len(joined))
@@ -130,17 +139,59 @@ class Traffic:
     def _visits(self, rng: np.random.Generator, first_ms: int, last_ms: int) -> Visits:
         starts, homes = self._arrivals(rng, first_ms, last_ms)
         order = np.argsort(starts, kind="stable")
-        starts, homes = starts[order], homes[order]
+        return self._visitors(rng, starts[order], homes[order])
+
+    def _visitors(self, rng: np.random.Generator, starts: Ints, homes: Ints) -> Visits:
+        """Who comes at these times from these homes, each from where they are then; some are in the air, some stay away."""
         shares = np.array([country.share for country in COUNTRIES])
         groups = max(1, round(self.plan.scale * USER_COUNT / 100))
         group = (groups * rng.random(len(starts)) ** _ACTIVITY_EXPONENT).astype(np.int64)
         within = (np.cumsum(shares) - shares)[homes] + (rng.random(len(starts)) * shares[homes]).astype(np.int64)
         users = self._world.user_of_rank(group * 100 + within)
-        travels = rng.random(len(starts)) < _TRAVELLER_SHARE
-        away = (homes + rng.integers(1, len(COUNTRIES), len(starts))) % len(COUNTRIES)
-        numbers = self._sessions + np.arange(len(starts))
-        self._sessions += len(starts)
-        return Visits(starts, users, np.where(travels, away, homes), numbers)
+        countries, in_air = locations(self._world, users, starts)
+        comes = np.flatnonzero(~in_air & ~self._stays_away(rng, starts, countries))
+        numbers = self._sessions + np.arange(len(comes))
+        self._sessions += len(comes)
+        return Visits(starts[comes], users[comes], countries[comes], numbers)
+
+    def _flash_sales(
+        self, rng: np.random.Generator, first_ms: int, last_ms: int, visits: Visits
+    ) -> tuple[Visits, list[Events]]:
+        """The visits with those of the flash sales in the window, and what happens in the latter."""
+        bought: list[Events] = []
+        for begin, end, product in flash.sales(self._world, self._pace, first_ms, last_ms):
+            homes = self._world.user_country(visits.user[(visits.start >= begin) & (visits.start < end)])
+            count = flash.buyer_count(rng, len(homes))
+            if not count:
+                continue
+            buyers = self._visitors(rng, np.sort(rng.integers(begin, end, count)), rng.choice(homes, count))
+            bought += flash.purchases(rng, self._pace, buyers, product)
+            together = [np.concatenate(pair) for pair in zip(vars(visits).values(), vars(buyers).values(), strict=True)]
+            order = np.argsort(together[0], kind="stable")
+            visits = Visits(*(column[order] for column in together))
+        return visits, bought
+
+    def _stays_away(self, rng: np.random.Generator, starts: Ints, countries: Ints) -> npt.NDArray[np.bool_]:
+        """Whether a visit is lost to a drop of its country."""
+        away = np.zeros(len(starts), dtype=np.bool_)
+        if not self.plan.has_drops or not len(starts):
+            return away
+        slot_ms, shortest_ms = _HISTORY_DROP_MS if self.plan.mode == "history" else _LIVE_DROP_MS
+        for slot in range(int(starts.min()) // slot_ms, int(starts.max()) // slot_ms + 1):
+            drop = drop_of(self.plan.key, slot, slot_ms, shortest_ms)
+            hit = (countries == drop.country) & (starts >= drop.from_ms) & (starts < drop.to_ms)
+            if hit.any() and is_felt(drop, self._visits_per_minute(drop.from_ms)):
+                away |= hit & (rng.random(len(starts)) < drop.lost_share)
+                if drop not in self.drops:
+                    self.drops.append(drop)
+        return away
+
+    def _visits_per_minute(self, at_ms: int) -> Floats:
+        """By country, as planned for the quarter of an hour."""
+        weights = np.array([country.share for country in COUNTRIES]) / 100 * demand(at_ms // _SLOT_MS)
+        if self.plan.mode == "live":
+            return np.asarray(weights / weights.sum() * self.plan.visits_per_second * 60)
+        return np.asarray(weights * SESSIONS_PER_DAY * self.plan.scale / 1440)
 
     def _arrivals(self, rng: np.random.Generator, first_ms: int, last_ms: int) -> tuple[Ints, Ints]:
         """Starts of the visits in the window and the country of each."""

@@ -10,6 +10,7 @@ from itertools import islice
 import numpy as np
 import pytest
 
+from ingestion.anomalies import KINDS
 from ingestion.events import TRANSACTION
 from ingestion.faults import Injector
 from ingestion.labels import Label
@@ -19,6 +20,7 @@ from ingestion.shares import FaultShareError, Shares
 from ingestion.source import Source
 from ingestion.topics import INPUT_NAMES
 from ingestion.violations import MIB, encode, malformed, violations
+from ingestion.world import PRODUCT_COUNT, World
 from lakehouse.contracts import CONTRACTS
 from lakehouse.contracts.judge import judge
 from lakehouse.contracts.rules import rules_of
@@ -165,11 +167,40 @@ def test_extra_fields_are_accepted(mixed: list[Row]) -> None:
     assert names == {"campaign", "experiment", "referrer", "score"}
 
 
-def test_anomalies_are_orders_within_the_contract(mixed: list[Row]) -> None:
-    kinds = Counter(label.fault for *_, label in struck(mixed, "anomaly:"))
-    assert set(kinds) == {"anomaly:huge_amount", "anomaly:bulk_quantity", "anomaly:wrong_price", "anomaly:burst"}
-    assert all(topic == "transactions" for topic, *_ in struck(mixed, "anomaly:"))
-    assert kinds["anomaly:burst"] >= 8
+def test_anomalies_of_every_kind_are_good_records(mixed: list[Row]) -> None:
+    found = struck(mixed, "anomaly:")
+    kinds = {label.fault.removeprefix("anomaly:"): topic for topic, *_, label in found if label.fault}
+    assert kinds == dict.fromkeys(KINDS, "transactions") | {"view_bot": "product_views"}
+    assert {label.expected for *_, label in found} == {"silver"}
+
+
+def test_records_of_one_burst_name_its_first_and_keep_its_customer_and_key(mixed: list[Row]) -> None:
+    bursts: dict[str | None, list[Row]] = {}
+    for row in struck(mixed, "anomaly:"):
+        bursts.setdefault(row[3].of_event_id, []).append(row)
+    for first, rows in bursts.items():
+        documents = {label.event_id: json.loads(value or b"") for _, _, value, label in rows}
+        assert first in documents
+        assert len({(row[0], row[1], row[3].fault) for row in rows}) == 1
+        assert {document["user_id"] for document in documents.values()} == {rows[0][1].decode()}
+    sizes = Counter(rows[0][3].fault for rows in bursts.values() if len(rows) > 1)
+    assert set(sizes) == {"anomaly:purchase_burst", "anomaly:card_testing", "anomaly:view_bot"}
+
+
+def test_orders_of_anomalies_have_catalogue_prices_but_for_the_wrong_one(mixed: list[Row]) -> None:
+    cents = World(1).product_cents(np.arange(PRODUCT_COUNT))
+    wrong = Counter()
+    for _, _, value, label in struck(mixed, "anomaly:"):
+        for line in json.loads(value or b"").get("products", ()):
+            if round(line["price"] * 100) != cents[int(line["product_id"][1:])]:
+                wrong[label.fault] += 1
+    assert wrong == {"anomaly:price_mismatch": len([*struck(mixed, "anomaly:price_mismatch")])}
+
+
+def test_anomalies_are_no_larger_a_share_of_the_orders_than_asked_for() -> None:
+    orders = [label for topic, *_, label in sent(Shares(anomalies=0.05), blocks=12) if topic == "transactions"]
+    odd = sum(label.fault is not None for label in orders) / len(orders)
+    assert 0.02 < odd < 0.065
 
 
 def test_struck_records_are_about_the_shares_asked_for() -> None:
