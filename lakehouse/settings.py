@@ -120,6 +120,12 @@ class Settings(BaseSettings):
     stock_rate_days: float = Field(
         7, gt=0, description="Mean age in days of the sales that the sell rate of a product is made of."
     )
+    compact_files: int = Field(
+        200, ge=2, description="A streaming table is compacted when it has gained more than this many files."
+    )
+    history_days: int = Field(
+        7, ge=1, description="How long a streaming table keeps what a newer version replaced: time travel and open readers."
+    )
     lease_seconds: float = Field(15, gt=0, description="How long an owner's lease lasts unless renewed.")
 
     # Real-time lane

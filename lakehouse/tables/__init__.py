@@ -5,8 +5,12 @@ from __future__ import annotations
 from lakehouse.tables.base import MONEY, POSITION, TIME, Column, Layer, Owner, Table
 from lakehouse.tables.findings import ALERTS, ANOMALIES
 from lakehouse.tables.live import (
+    CARTS,
+    INGESTION_RATES,
+    INVENTORY_LEVELS,
     ORDERS_BY_MINUTE,
     SALES_BY_MINUTE,
+    SESSIONS,
 )
 from lakehouse.tables.ops import (
     LEDGER_STREAMING,
@@ -40,6 +44,10 @@ TABLES: tuple[Table, ...] = (
     DUPLICATES,
     SALES_BY_MINUTE,
     ORDERS_BY_MINUTE,
+    INVENTORY_LEVELS,
+    INGESTION_RATES,
+    SESSIONS,
+    CARTS,
     ANOMALIES,
     ALERTS,
     CUSTOMER_RFM,
@@ -52,10 +60,13 @@ __all__ = [
     "ANOMALIES",
     "BRONZE_EVENTS",
     "BY_PATH",
+    "CARTS",
     "CART_EVENTS",
     "CUSTOMER_RFM",
     "DUPLICATES",
+    "INGESTION_RATES",
     "INVENTORY_EVENTS",
+    "INVENTORY_LEVELS",
     "LEDGER_STREAMING",
     "MONEY",
     "ORDERS_BY_MINUTE",
@@ -64,6 +75,7 @@ __all__ = [
     "PRODUCT_VIEWS",
     "QUARANTINE",
     "SALES_BY_MINUTE",
+    "SESSIONS",
     "TABLES",
     "TIME",
     "TRANSACTIONS",
