@@ -29,3 +29,7 @@ class CheckpointError(GlobalMartError):
 
 class VersionMismatchError(GlobalMartError):
     """Spark, Delta and Kafka libraries do not fit each other."""
+
+
+class FencedError(GlobalMartError):
+    """Somebody else has written to a table that this process owned: it has been replaced and must stop."""

@@ -21,7 +21,8 @@ from lakehouse.rebuild.history import NO_BATCH
 from lakehouse.settings import Settings
 from lakehouse.storage import open_table
 from lakehouse.streams.checkpoint import Checkpoint
-from lakehouse.streams.sinks import FencedError, Sinks
+from lakehouse.errors import FencedError
+from lakehouse.streams.sinks import Sinks
 from lakehouse.tables import Table
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from pathlib import Path
 
 import psutil
 from pyspark.sql import SparkSession
@@ -15,17 +16,17 @@ log = logging.getLogger(__name__)
 _PATIENCE_SECONDS = 10
 
 
-def adopt_jvm(settings: Settings, spark: SparkSession) -> None:
-    """Write down which JVM serves this process."""
+def adopt_jvm(settings: Settings, spark: SparkSession, service: str = "streaming") -> None:
+    """Write down which JVM serves this process of `service`."""
     pid = int(spark._jvm.java.lang.ProcessHandle.current().pid())  # type: ignore[union-attr]
     note = {"pid": pid, "started": psutil.Process(pid).create_time()}
     settings.run_dir.mkdir(parents=True, exist_ok=True)
-    (settings.run_dir / "streaming-jvm.json").write_text(json.dumps(note))
+    _note_file(settings, service).write_text(json.dumps(note))
 
 
-def wait_for_old_jvm(settings: Settings) -> None:
+def wait_for_old_jvm(settings: Settings, service: str = "streaming") -> None:
     """Return once the JVM of the process before is gone: it ends with its parent; one that does not is killed."""
-    path = settings.run_dir / "streaming-jvm.json"
+    path = _note_file(settings, service)
     try:
         note = json.loads(path.read_text())
         jvm = psutil.Process(note["pid"])
@@ -39,3 +40,7 @@ def wait_for_old_jvm(settings: Settings) -> None:
         log.warning("killing JVM %s, which outlived its parent", jvm.pid)
         jvm.kill()
         jvm.wait(_PATIENCE_SECONDS)
+
+
+def _note_file(settings: Settings, service: str) -> Path:
+    return settings.run_dir / f"{service}-jvm.json"

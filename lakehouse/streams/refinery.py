@@ -49,6 +49,7 @@ class Refinery:
         self._knowledge = knowledge
         self._live = live
         self._outbox = outbox
+        self._maintenance = sinks.maintenance()
         self._delay = timedelta(minutes=settings.watermark_delay_minutes)
         self._closing = closing_span(settings)
         self.last = last
@@ -107,8 +108,9 @@ class Refinery:
         )
         self._sinks.append({t.LEDGER_STREAMING.path: entry.to_rows()}, batch_id)
         self.last = entry
+        self._maintenance.after_batch(entry.committed_at, is_idle=not len(records))
         clock.append(time.perf_counter())
-        phases = ("read_and_parse", "refine", "live", "commit", "ledger")
+        phases = ("read_and_parse", "refine", "live", "commit", "ledger_and_maintenance")
         seconds = {name: round(b - a, 3) for name, a, b in zip(phases, clock, clock[1:], strict=False)}
         log.info(json.dumps({"batch_id": batch_id, **refined.counts, "seconds": seconds}))
 

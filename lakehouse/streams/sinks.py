@@ -14,25 +14,20 @@ from deltalake import (
     CommitProperties,
     DeltaTable,
     Field,
-    PostCommitHookProperties,
     Schema,
     Transaction,
-    WriterProperties,
     write_deltalake,
 )
 from deltalake.exceptions import CommitFailedError
 
-from lakehouse.errors import GlobalMartError
+from lakehouse.errors import FencedError
+from lakehouse.maintenance import HOOKS, WRITER, Maintenance
 from lakehouse.settings import Settings
 from lakehouse.storage import delta_options, delta_uri
 from lakehouse.tables import Table
 
 APP_ID = "globalmart-streaming"
 _PARALLEL = 4
-
-
-class FencedError(GlobalMartError):
-    """Somebody else has written to a table that this process owned: it has been replaced and must stop."""
 
 
 class Sinks:
@@ -93,17 +88,21 @@ class Sinks:
                 self._open[path],
                 rows,
                 mode="append",
-                writer_properties=WriterProperties(compression="ZSTD", compression_level=1),
+                writer_properties=WRITER,
                 commit_properties=CommitProperties(
                     max_commit_retries=0, app_transactions=[Transaction(APP_ID, batch_id)]
                 ),
-                post_commithook_properties=PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=False),
+                post_commithook_properties=HOOKS,
             )
         except CommitFailedError as error:
             raise FencedError(
                 f"Another process has written to {path}: this one has been replaced and stops ({error})."
             ) from error
         self._committed[path] = batch_id
+
+    def maintenance(self) -> Maintenance:
+        """The maintenance of these tables, to be run between appends."""
+        return Maintenance(self._settings, self._tables, self._open)
 
     def restore(self, versions: dict[str, int], spared: Table) -> None:
         """Bring each table but `spared` back to its version in `versions` (0, empty, where it has none): what lies above was not proven."""

@@ -7,7 +7,8 @@ import pyarrow as pa
 import pytest
 
 from lakehouse.storage import open_table
-from lakehouse.streams.sinks import FencedError, Sinks
+from lakehouse.errors import FencedError
+from lakehouse.streams.sinks import Sinks
 from lakehouse.tables import LEDGER_STREAMING, ORDERS_BY_MINUTE, SALES_BY_MINUTE
 
 AT = datetime(2026, 3, 14, 9, tzinfo=UTC)

@@ -1,0 +1,123 @@
+"""Keeping tables small: compaction, and taking away what no reader may still need. Run by the table's owner, between batches.
+
+Between batches and in the owner's own process because whoever else wrote to the table would make the owner's next commit fail.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from datetime import datetime, timedelta
+
+import pyarrow as pa
+from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, WriterProperties, write_deltalake
+from deltalake.exceptions import CommitFailedError
+
+from lakehouse.errors import FencedError
+from lakehouse.live.base import newest
+from lakehouse.settings import Settings
+from lakehouse.tables import Table
+
+log = logging.getLogger(__name__)
+
+TARGET_BYTES = 32 * 1024 * 1024
+"""Files above this are left alone, so that a compaction rewrites little of what an earlier one wrote."""
+WRITER = WriterProperties(compression="ZSTD", compression_level=1)
+HOOKS = PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=False)
+ALONE = CommitProperties(max_commit_retries=0)
+_SWEEP_EVERY = timedelta(hours=24)
+
+
+class Maintenance:
+    """The maintenance of one owner's open tables. `after_batch` is to be called once a batch is in the ledger."""
+
+    def __init__(self, settings: Settings, tables: dict[str, Table], opened: dict[str, DeltaTable]) -> None:
+        self._tables, self._opened = tables, opened
+        self._most_files = settings.compact_files
+        self._retention_hours = settings.history_days * 24
+        self._commits = {path: len(delta.file_uris()) for path, delta in opened.items()}
+        self._versions = {path: delta.version() for path, delta in opened.items()}
+        self._swept_at: datetime | None = None
+
+    def after_batch(self, now: datetime, is_idle: bool) -> None:
+        """Compact the table that needs it most, one at most so that the stream hardly waits; all snapshots once it is idle.
+
+        Once a day, and then only while idle, files that no version within `history_days` names are deleted.
+        Raises FencedError when another process has written to a table.
+        """
+        for path, delta in self._opened.items():
+            self._commits[path] += max(0, delta.version() - self._versions[path])
+            self._versions[path] = delta.version()
+        worst = max(self._commits, key=lambda path: self._commits[path])
+        if self._commits[worst] > self._most_files:
+            self._compact(worst)
+        if is_idle:
+            for path, table in self._tables.items():
+                if table.reading == "snapshots" and self._commits[path] > 1:
+                    self._compact(path)
+            if self._swept_at is None or now - self._swept_at > _SWEEP_EVERY:
+                self._swept_at = now
+                self._sweep()
+
+    def _compact(self, path: str) -> None:
+        began = time.monotonic()
+        table, delta = self._tables[path], self._opened[path]
+        before = len(delta.file_uris())
+        try:
+            if table.reading == "snapshots":
+                compact_snapshots(table, delta)
+            else:
+                delta.optimize.compact(
+                    target_size=TARGET_BYTES,
+                    writer_properties=WRITER,
+                    commit_properties=ALONE,
+                    post_commithook_properties=HOOKS,
+                )
+        except CommitFailedError as error:
+            raise FencedError(
+                f"Another process has written to {path}: this one has been replaced and stops."
+            ) from error
+        self._commits[path], self._versions[path] = 0, delta.version()
+        log.info(
+            "compacted %s: %d to %d files in %.1f s", path, before, len(delta.file_uris()), time.monotonic() - began
+        )
+
+    def _sweep(self) -> None:
+        for path, delta in self._opened.items():
+            gone = delta.vacuum(self._retention_hours, dry_run=False, enforce_retention_duration=False)
+            delta.cleanup_metadata()
+            self._versions[path] = delta.version()
+            if gone:
+                log.info("deleted %d files of %s that no version of the last days names", len(gone), path)
+
+
+def compact_snapshots(table: Table, delta: DeltaTable) -> None:
+    """Leave one row per key, in one commit per partition that has more than one file; what it says once read stays the same."""
+    if not table.partition_by:
+        _overwrite(table, delta, None)
+        return
+    (column,) = table.partition_by
+    files = Counter(row[f"partition.{column}"] for row in pa.table(delta.get_add_actions(flatten=True)).to_pylist())
+    for value, count in sorted(files.items()):
+        if count > 1:
+            _overwrite(table, delta, f"{column} = '{value}'")
+
+
+def _overwrite(table: Table, delta: DeltaTable, predicate: str | None) -> None:
+    dataset = delta.to_pyarrow_dataset()
+    if predicate is None:
+        rows = dataset.to_table()
+    else:
+        column, value = predicate.split(" = ")
+        rows = delta.to_pyarrow_table(partitions=[(column, "=", value.strip("'"))])
+    kept = newest(rows.select(table.schema.names).cast(table.schema), table)
+    write_deltalake(
+        delta,
+        kept,
+        mode="overwrite",
+        predicate=predicate,
+        writer_properties=WRITER,
+        commit_properties=ALONE,
+        post_commithook_properties=HOOKS,
+    )
