@@ -11,6 +11,7 @@ from collections import Counter
 from datetime import datetime, timedelta
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, WriterProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError
 
@@ -95,26 +96,21 @@ class Maintenance:
 def compact_snapshots(table: Table, delta: DeltaTable) -> None:
     """Leave one row per key, in one commit per partition that has more than one file; what it says once read stays the same."""
     if not table.partition_by:
-        _overwrite(table, delta, None)
+        _overwrite(table, delta, delta.to_pyarrow_dataset().to_table(), None)
         return
     (column,) = table.partition_by
-    files = Counter(row[f"partition.{column}"] for row in pa.table(delta.get_add_actions(flatten=True)).to_pylist())
+    actions = pa.table(delta.get_add_actions(flatten=True))
+    files = Counter(actions[f"partition.{column}"].to_pylist())
     for value, count in sorted(files.items()):
         if count > 1:
-            _overwrite(table, delta, f"{column} = '{value}'")
+            rows = delta.to_pyarrow_dataset().to_table(filter=pc.field(column) == value)
+            _overwrite(table, delta, rows, f"{column} = '{value}'")
 
 
-def _overwrite(table: Table, delta: DeltaTable, predicate: str | None) -> None:
-    dataset = delta.to_pyarrow_dataset()
-    if predicate is None:
-        rows = dataset.to_table()
-    else:
-        column, value = predicate.split(" = ")
-        rows = delta.to_pyarrow_table(partitions=[(column, "=", value.strip("'"))])
-    kept = newest(rows.select(table.schema.names).cast(table.schema), table)
+def _overwrite(table: Table, delta: DeltaTable, rows: pa.Table, predicate: str | None) -> None:
     write_deltalake(
         delta,
-        kept,
+        newest(rows.select(table.schema.names).cast(table.schema), table),
         mode="overwrite",
         predicate=predicate,
         writer_properties=WRITER,

@@ -1,0 +1,37 @@
+"""`globalmart bench`: what the platform does in a second, each beside its peer, on a throw-away stack that is gone afterwards."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from infra.bench.base import BenchError, Result
+from infra.bench.drain import drain
+from infra.bench.freshness import freshness
+from infra.bench.generator import generator
+
+EPILOG = "Example: globalmart bench drain --json"
+BENCHMARKS: dict[str, Callable[[int], Result]] = {"generator": generator, "drain": drain, "freshness": freshness}
+
+
+def bench(
+    name: Annotated[str, typer.Argument(help="generator, drain, freshness, or all.")] = "all",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per benchmark.")] = False,
+    seconds: Annotated[int, typer.Option(min=5, help="How long to measure, where time is the measure.")] = 60,
+) -> None:
+    """Run one benchmark on a throw-away stack of its own and print ours beside its peer."""
+    if name != "all" and name not in BENCHMARKS:
+        raise BenchError(f"There is no benchmark {name!r}: there are {', '.join(BENCHMARKS)}, and all.")
+    for one in BENCHMARKS if name == "all" else [name]:
+        result = BENCHMARKS[one](seconds)
+        if as_json:
+            print(json.dumps(asdict(result)))
+        else:
+            beside = "" if result.peer is None else f", peer {result.peer:,.1f} (ratio {result.ratio:.2f})"
+            print(f"{result.name}: {result.ours:,.1f} {result.unit}{beside}")
+            for key, value in result.details.items():
+                print(f"  {key}: {value}")
