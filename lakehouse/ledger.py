@@ -28,17 +28,19 @@ class LedgerEntry:
     table_versions: dict[str, int]
     counts: dict[str, int] = field(default_factory=dict)
     waiting_marks: tuple[Mark, ...] = ()
+    lag_records: dict[str, int] = field(default_factory=dict)
+    lag_seconds: dict[str, float] = field(default_factory=dict)
 
     def to_rows(self) -> pa.Table:
         """One row of `ops/ledger_streaming`."""
         row = asdict(self)
         row |= row.pop("counts")
         row["waiting_marks"] = [mark.to_json() for mark in self.waiting_marks]
-        maps = ("next_offsets", "watermarks", "table_versions")
-        row |= {name: sorted(row[name].items()) for name in maps}
+        row |= {name: sorted(row[name].items()) for name in _MAPS}
         return pa.Table.from_pylist([row], schema=LEDGER_STREAMING.schema)
 
 
+_MAPS = ("next_offsets", "watermarks", "table_versions", "lag_records", "lag_seconds")
 _COUNTS = tuple(c.name for c in LEDGER_STREAMING.columns if c.name.endswith("_count"))
 
 
@@ -62,7 +64,7 @@ def _entry(row: dict[str, Any]) -> LedgerEntry:
     fields: dict[str, Any] = {
         name: row[name] for name in ("generation", "batch_id", "spark_batch_id", "started_at", "committed_at")
     }
-    fields |= {name: dict(row[name]) for name in ("next_offsets", "watermarks", "table_versions")}
+    fields |= {name: dict(row[name] or ()) for name in _MAPS}
     marks = (read_mark(mark) for mark in row["waiting_marks"] or ())
     return LedgerEntry(
         **fields,

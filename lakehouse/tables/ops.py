@@ -27,6 +27,15 @@ LEDGER_STREAMING = Table(
             "marks read from the topic `markers` whose offsets are not all in the lake yet, as JSON",
             True,
         ),
+        column(
+            "lag_records", _OFFSETS, "per topic, records that Kafka had and the lake, with this batch, had not", True
+        ),
+        column(
+            "lag_seconds",
+            pa.map_(pa.string(), pa.float64()),
+            "per topic, age of the newest record taken when the batch began; 0 where there was none to take",
+            True,
+        ),
         column("record_count", pa.int64(), "records taken from Kafka"),
         column("accepted_count", pa.int64(), "records that went to silver"),
         column("quarantined_count", pa.int64(), "records that went to quarantine"),
