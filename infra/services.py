@@ -44,7 +44,9 @@ SERVICES: tuple[Service, ...] = (
     # SIGINT is PostgreSQL's fast shutdown; SIGTERM would wait for its clients to leave.
     Service("postgres", 1, postgres.prepare, postgres.health, ("postgres_port",), stop_signal="INT"),
     Service("streaming", 2, own.prepare_streaming, own.streaming_health, stop_seconds=45, patience_seconds=300),
+    Service("realtime", 2, own.prepare_realtime, own.realtime_health, patience_seconds=300),
     Service("refresher", 2, own.prepare_refresher, own.refresher_health, patience_seconds=240),
+    Service("desk", 2, own.prepare_desk, own.desk_health, patience_seconds=120),
     Service("api", 2, own.prepare_api, own.api_health, ("api_port",), "http://"),
     Service(
         "dagster-webserver", 2, dagster.prepare_webserver, dagster.webserver_health, ("dagster_port",), "http://",

@@ -1,4 +1,4 @@
-"""The platform's own services: the streaming service, the refresher and the REST API."""
+"""The platform's own services: the streaming service, the real-time lane, the refresher, the alert desk and the REST API."""
 
 from __future__ import annotations
 
@@ -10,6 +10,10 @@ from lakehouse.settings import Settings
 
 def prepare_streaming(settings: Settings) -> Launch:  # noqa: ARG001 one signature for all servers
     return Launch([sys.executable, "-m", "lakehouse.streams.service"], {"GLOBALMART_SERVICE": "streaming"})
+
+
+def prepare_realtime(settings: Settings) -> Launch:  # noqa: ARG001
+    return Launch([sys.executable, "-m", "lakehouse.streams.realtime"])
 
 
 def prepare_refresher(settings: Settings) -> Launch:  # noqa: ARG001
@@ -24,12 +28,24 @@ def prepare_api(settings: Settings) -> Launch:
     return Launch(command, {"GLOBALMART_SERVICE": "serving"})
 
 
+def prepare_desk(settings: Settings) -> Launch:  # noqa: ARG001
+    return Launch([sys.executable, "-m", "api.desk"], {"GLOBALMART_SERVICE": "desk"})
+
+
 def streaming_health(settings: Settings, pid: int | None) -> Health:
     return heartbeat_health(settings, "streaming", pid)
 
 
+def realtime_health(settings: Settings, pid: int | None) -> Health:
+    return heartbeat_health(settings, "realtime", pid)
+
+
 def refresher_health(settings: Settings, pid: int | None) -> Health:
     return heartbeat_health(settings, "refresher", pid)
+
+
+def desk_health(settings: Settings, pid: int | None) -> Health:
+    return heartbeat_health(settings, "desk", pid)
 
 
 def api_health(settings: Settings, pid: int | None) -> Health:  # noqa: ARG001

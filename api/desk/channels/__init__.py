@@ -1,0 +1,1 @@
+"""The ways out of the desk: each module sends one notice, once."""
