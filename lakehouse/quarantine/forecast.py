@@ -79,10 +79,11 @@ def _known_events(lake: QuarantineLake, records: list[tuple[Contract, dict[str, 
 
 def _known_orders(lake: QuarantineLake, records: list[tuple[Contract, dict[str, Any]]]) -> Known:
     known: Known = {}
-    for contract in dict.fromkeys(contract for contract, _ in records if contract.business_id):
+    for topic in {contract.topic for contract, _ in records if contract.business_id}:
+        contract = CONTRACTS[topic]
         name = str(contract.business_id)
         ids = sorted({record[name] for own, record in records if own is contract})
         fields = [item.name for item in contract.fields if item.name != "event_id"]
-        rows = lake.read(t.BY_PATH[f"silver/{contract.topic}"], fields, pc.field(name).isin(ids))
+        rows = lake.read(t.BY_PATH[f"silver/{topic}"], fields, pc.field(name).isin(ids))
         known |= {row[name]: row for row in rows.to_pylist()}
     return known
