@@ -22,12 +22,13 @@ Direction = Literal["in", "out", "control"]
 
 @dataclass(frozen=True)
 class Topic:
-    """One topic. `partitions` None: as many as the setting for input topics says."""
+    """One topic. `partitions` None: as many as the setting for input topics says; `retention_hours` caps the setting's."""
 
     name: str
     direction: Direction
     purpose: str
     partitions: int | None = None
+    retention_hours: int | None = None
 
 
 TRANSACTIONS = Topic("transactions", "in", "orders, several products each; key is the user")
@@ -37,7 +38,7 @@ INVENTORY_EVENTS = Topic("inventory_events", "in", "stock changes that are not s
 USERS = Topic("users", "in", "user profiles; key is the user")
 PRODUCTS = Topic("products", "in", "the catalogue; key is the product")
 DETECTIONS = Topic("detections", "out", "raw findings of both lanes")
-LIVE_EVENTS = Topic("live_events", "out", "enriched events for the live view")
+LIVE_EVENTS = Topic("live_events", "out", "enriched events for the live view", retention_hours=24)
 ALERTS = Topic("alerts", "out", "routed alerts")
 MARKERS = Topic("markers", "control", "end marks of generator runs; never an input of the books", partitions=1)
 
@@ -46,14 +47,15 @@ TOPICS: tuple[Topic, ...] = (*INPUT_TOPICS, DETECTIONS, LIVE_EVENTS, ALERTS, MAR
 INPUT_NAMES: tuple[str, ...] = tuple(topic.name for topic in INPUT_TOPICS)
 
 
-def topic_configs(settings: Settings) -> dict[str, str]:
-    """The configuration that every topic gets. LogAppendTime because event time is in the body and may lie years apart."""
+def topic_configs(settings: Settings, topic: Topic) -> dict[str, str]:
+    """The configuration of a topic. LogAppendTime because event time is in the body and may lie years apart."""
+    hours = min(settings.kafka_retention_hours, topic.retention_hours or settings.kafka_retention_hours)
     return {
         "cleanup.policy": "delete",
         "max.message.bytes": str(MAX_MESSAGE_BYTES),
         "message.timestamp.type": "LogAppendTime",
         "retention.bytes": "-1",
-        "retention.ms": str(settings.kafka_retention_hours * 3_600_000),
+        "retention.ms": str(hours * 3_600_000),
     }
 
 
@@ -96,7 +98,7 @@ def apply_topics(settings: Settings) -> list[str]:
 
 def _apply(client: KafkaAdminClient, settings: Settings) -> list[str]:
     wanted = {topic.name: topic.partitions or settings.kafka_partitions for topic in TOPICS}
-    configs = topic_configs(settings)
+    configs = {topic.name: topic_configs(settings, topic) for topic in TOPICS}
     listed = set(client.list_topics())
     existing = [name for name in wanted if name in listed]
     changes: list[str] = []
@@ -118,19 +120,22 @@ def _apply(client: KafkaAdminClient, settings: Settings) -> list[str]:
     missing = [name for name in wanted if name not in listed]
     if missing:
         client.create_topics(
-            {name: {"num_partitions": wanted[name], "replication_factor": -1, "configs": configs} for name in missing},
+            {
+                name: {"num_partitions": wanted[name], "replication_factor": -1, "configs": configs[name]}
+                for name in missing
+            },
             wait_for_metadata=True,
         )
         changes += [f"{name}: created with {wanted[name]} partitions" for name in missing]
     return changes
 
 
-def _correct_configs(client: KafkaAdminClient, names: list[str], wanted: dict[str, str]) -> list[str]:
-    asked = [ConfigResource(ConfigResourceType.TOPIC, name, dict.fromkeys(wanted)) for name in names]
+def _correct_configs(client: KafkaAdminClient, names: list[str], wanted: dict[str, dict[str, str]]) -> list[str]:
+    asked = [ConfigResource(ConfigResourceType.TOPIC, name, dict.fromkeys(wanted[name])) for name in names]
     described = client.describe_configs(asked, config_filter="all")["topic"]
     changes, resources = [], []
     for name in names:
-        wrong = {key: value for key, value in wanted.items() if described[name][key]["value"] != value}
+        wrong = {key: value for key, value in wanted[name].items() if described[name][key]["value"] != value}
         if wrong:
             resources.append(ConfigResource(ConfigResourceType.TOPIC, name, dict(wrong)))
             changes += [f"{name}: {key} set to {value}" for key, value in wrong.items()]

@@ -23,10 +23,17 @@ def test_all_topics_are_the_inputs_the_outputs_and_the_markers() -> None:
 
 def test_configuration_follows_the_settings() -> None:
     settings = Settings(_env_file=None, kafka_retention_hours=2)  # type: ignore[call-arg]
-    assert topics.topic_configs(settings) == {
+    assert topics.topic_configs(settings, topics.DETECTIONS) == {
         "cleanup.policy": "delete",
         "max.message.bytes": "4194304",
         "message.timestamp.type": "LogAppendTime",
         "retention.bytes": "-1",
         "retention.ms": "7200000",
     }
+
+
+def test_live_events_are_not_kept_for_longer_than_a_day() -> None:
+    hours = {2: "7200000", 8760: "86400000"}
+    for setting, kept in hours.items():
+        settings = Settings(_env_file=None, kafka_retention_hours=setting)  # type: ignore[call-arg]
+        assert topics.topic_configs(settings, topics.LIVE_EVENTS)["retention.ms"] == kept
