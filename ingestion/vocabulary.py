@@ -8,6 +8,8 @@ from functools import lru_cache
 
 from faker import Faker
 
+from lakehouse.countries import TIME_ZONES
+
 # 100 categories with the median price in USD of their products.
 CATEGORIES: tuple[tuple[str, float], ...] = (
     ("Laptops", 899), ("Smartphones", 549), ("Tablets", 329), ("Headphones", 89), ("Cameras", 449),
@@ -46,11 +48,11 @@ class Country:
 
 
 COUNTRIES: tuple[Country, ...] = (
-    Country("US", 40, "America/New_York", "en_US", ("example.com", "mail.example.com", "example.org"), (12.5, 20.5)),
-    Country("GB", 15, "Europe/London", "en_GB", ("example.co.uk", "post.example.co.uk"), (12.0, 20.0)),
-    Country("DE", 15, "Europe/Berlin", "de_DE", ("example.de", "post.example.de"), (12.0, 19.5)),
-    Country("IN", 20, "Asia/Kolkata", "en_IN", ("example.in", "mail.example.in"), (13.0, 21.5)),
-    Country("BR", 10, "America/Sao_Paulo", "pt_BR", ("example.com.br", "correio.example.com.br"), (12.5, 21.0)),
+    Country("US", 40, TIME_ZONES["US"], "en_US", ("example.com", "mail.example.com", "example.org"), (12.5, 20.5)),
+    Country("GB", 15, TIME_ZONES["GB"], "en_GB", ("example.co.uk", "post.example.co.uk"), (12.0, 20.0)),
+    Country("DE", 15, TIME_ZONES["DE"], "de_DE", ("example.de", "post.example.de"), (12.0, 19.5)),
+    Country("IN", 20, TIME_ZONES["IN"], "en_IN", ("example.in", "mail.example.in"), (13.0, 21.5)),
+    Country("BR", 10, TIME_ZONES["BR"], "pt_BR", ("example.com.br", "correio.example.com.br"), (12.5, 21.0)),
 )
 COUNTRY_CODES: tuple[str, ...] = tuple(country.code for country in COUNTRIES)
 

@@ -7,6 +7,8 @@ from decimal import Decimal
 from enum import StrEnum
 from functools import cached_property
 
+from lakehouse.countries import TIME_ZONES
+
 CONTRACT_VERSION = 1
 MAX_VALUE_BYTES = 256 * 1024
 EARLIEST_TIME = "2000-01-01T00:00:00.000Z"
@@ -15,7 +17,7 @@ FUTURE_TOLERANCE_MINUTES = 10
 INT32_MAX = 2**31 - 1
 MONEY_MAX = Decimal("9999999999999999.99")  # decimal(18,2)
 
-COUNTRIES = ("US", "GB", "DE", "IN", "BR")
+COUNTRIES = tuple(TIME_ZONES)
 PAYMENT_METHODS = ("credit_card", "debit_card", "paypal", "bank_transfer", "gift_card")
 
 UUID_PATTERN = "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"
