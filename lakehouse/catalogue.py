@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 UNKNOWN_CATEGORY = "unknown"
@@ -36,7 +36,7 @@ class Catalogue:
             else:
                 self._first[product_id] = min(self._first[product_id], at)
 
-    def categories(self, product_ids: list[str], times: list[datetime]) -> list[str]:
+    def categories(self, product_ids: list[str], times: Sequence[datetime]) -> list[str]:
         """The category of each product at that time; before its first record, the one it began with."""
         current = self._current
         result = [current.get(product_id, UNKNOWN_CATEGORY) for product_id in product_ids]

@@ -46,7 +46,7 @@ class Output:
 
 
 class View(Protocol):
-    """One subject. Pure but for its own state: no clock, no randomness, no I/O in `apply`."""
+    """One subject. Pure but for its own state: no clock, no randomness; `apply` reads the lake at most for what it let go of."""
 
     tables: tuple[Table, ...]
 
@@ -79,12 +79,24 @@ class Lake:
         rows = newest(rows, table)
         return rows if filter is None else rows.filter(filter)
 
+    def so_far(self, table: Table, batch_id: int, filter: pc.Expression) -> pa.Table:
+        """Rows of a table of snapshots, once read, as all batches before `batch_id` left them, those after the ledger entry too.
+
+        For what a view no longer holds. Those batches must be committed; `filter` passes a key's newest row if it passes an older one.
+        """
+        rows = (
+            open_table(self._settings, table)
+            .to_pyarrow_dataset()
+            .to_table(columns=table.schema.names, filter=filter & (pc.field("batch_id") < batch_id))
+        )
+        return newest(rows.combine_chunks(), table)
+
 
 def newest(rows: pa.Table, table: Table) -> pa.Table:
     """Of snapshots, the row with the highest `batch_id` per key, retracted keys left out."""
     if not len(rows):
         return rows
-    numbered = rows.append_column("_row", pa.array(range(len(rows)), pa.int64()))
+    numbered = rows.select([*table.key, "batch_id"]).append_column("_row", pa.array(range(len(rows)), pa.int64()))
     ordered = numbered.sort_by([("batch_id", "ascending")])
     last = ordered.group_by(list(table.key), use_threads=False).aggregate([("_row", "last")])
     kept = rows.take(last["_row_last"].combine_chunks().sort())

@@ -132,6 +132,7 @@ INGESTION_RATES = Table(
     STREAM_PROPERTIES,
     "sums",
 )
+MOST_SESSION_PRODUCTS = 1_000  # counted and listed of one session; a bot's visit must not grow without end
 _ENTRY = (
     column("entry_topic", pa.string(), "where its earliest event is: topic"),
     column("entry_partition", pa.int32(), "where its earliest event is: partition"),
