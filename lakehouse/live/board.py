@@ -1,11 +1,10 @@
 """The live sales board: partial sums by minute rolled up to periods, each provisional, final or restated. Pure: SQL text for DuckDB.
 
-A period is **provisional** until the watermark of `transactions` has passed its end, then **final**; **restated** once late events
-have changed it. When that was comes from the ledger, which has the watermark after each batch and survives any restart: a
-period became final with the first batch whose watermark reached its end, at that batch's `started_at`; what later batches add is
-the restatement. The value when it became final is kept beside the value now.
+A period is **provisional** until the watermark has passed its end, then **final**; **restated** once late events have changed it.
+When that was is kept in `gold/finality`: a period became final with the first batch whose watermark reached its end, and what
+later batches add is the restatement. The value when it became final is kept beside the value now.
 
-Relations that the SQL reads, times without zone (UTC): the table of the subject, and `finality` as `finality` makes it.
+The SQL reads the table of the subject and `finality` under their names, with times without zone (UTC).
 """
 
 from __future__ import annotations
@@ -14,16 +13,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
 from lakehouse.countries import TIME_ZONES
 from lakehouse.errors import GlobalMartError
-from lakehouse.tables import ORDERS_BY_MINUTE, SALES_BY_MINUTE, Table
+from lakehouse.tables import FINALITY, ORDERS_BY_MINUTE, SALES_BY_MINUTE, Table
 
 Interval = Literal["minute", "hour", "day"]
 Clock = Literal["utc", "local"]
-LEADING_TOPIC = "transactions"
 _ZONES = ", ".join(f"('{code}', '{zone}')" for code, zone in TIME_ZONES.items())
 
 
@@ -90,7 +85,7 @@ class Board:
         partials, parameters = self._partials()
         known = "true"
         if self.known_at:
-            known, parameters = "final_at <= ?", [*parameters, _naive(self.known_at)]
+            known, parameters = "known_at <= ?", [*parameters, _naive(self.known_at)]
         has_country = "country" in self.by
         period = "period_start_at, period_end_at" + ", country" * has_country
         group = ", ".join(("period_start_at", "period_end_at", *self.by))
@@ -109,10 +104,12 @@ class Board:
             periods AS (SELECT DISTINCT {period} FROM placed),
             clocks AS (SELECT periods.*, {_local("period_start_at") if has_country else "NULL::TIMESTAMP"} AS local_start
                 FROM periods {"JOIN zones USING (country)" * has_country}),
-            known AS (SELECT * FROM finality WHERE {known}),
+            known AS (
+                SELECT final_until, batch_id AS final_batch_id, known_at AS final_at FROM "{FINALITY.name}" WHERE {known}
+            ),
             judged AS (
                 SELECT clocks.*, final_at, final_batch_id
-                FROM clocks ASOF LEFT JOIN known ON clocks.period_end_at <= known.watermark
+                FROM clocks ASOF LEFT JOIN known ON clocks.period_end_at <= known.final_until
             ),
             marked AS (
                 SELECT *, coalesce(batch_id > final_batch_id, false) AS is_restatement FROM placed JOIN judged USING ({period})
@@ -174,28 +171,6 @@ def _local(moment: str) -> str:
 def _sum(name: str, only: str = "") -> str:
     """Counts as 64-bit integers, money as an exact decimal."""
     return f"(sum({name}) {only}){'::BIGINT' if name.endswith('_count') else ''}"
-
-
-def finality(entries: pa.Table) -> pa.Table:
-    """When the watermark first reached each minute: `watermark` (whole minutes), `final_batch_id` and `final_at`, the start of
-    that batch; times without zone (UTC).
-
-    `entries` are rows of `ops/ledger_streaming` with `batch_id`, `started_at` and `watermarks`. At most one row per minute
-    reached, so the answer stays small where the ledger has a row per second.
-    """
-    reached = pc.map_lookup(entries["watermarks"], pa.scalar(LEADING_TOPIC), "first")
-    batches = pa.table({"watermark": pc.floor_temporal(reached, unit="minute"), "batch_id": entries["batch_id"]})
-    batches = batches.append_column("started_at", entries["started_at"]).filter(pc.is_valid(reached))
-    batches = batches.sort_by("batch_id")
-    first = batches.group_by("watermark", use_threads=False).aggregate([("batch_id", "first"), ("started_at", "first")])
-    plain = pa.timestamp("us")
-    return pa.table(
-        {
-            "watermark": first["watermark"].cast(plain),
-            "final_batch_id": first["batch_id_first"],
-            "final_at": first["started_at_first"].cast(plain),
-        }
-    )
 
 
 def _naive(at: datetime) -> datetime:

@@ -6,6 +6,7 @@ from lakehouse.tables.base import MONEY, POSITION, TIME, Column, Layer, Owner, T
 from lakehouse.tables.findings import ALERTS, ANOMALIES
 from lakehouse.tables.live import (
     CARTS,
+    FINALITY,
     INGESTION_RATES,
     INVENTORY_LEVELS,
     MOST_SESSION_PRODUCTS,
@@ -47,6 +48,7 @@ TABLES: tuple[Table, ...] = (
     ORDERS_BY_MINUTE,
     INVENTORY_LEVELS,
     INGESTION_RATES,
+    FINALITY,
     SESSIONS,
     CARTS,
     ANOMALIES,
@@ -65,6 +67,7 @@ __all__ = [
     "CART_EVENTS",
     "CUSTOMER_RFM",
     "DUPLICATES",
+    "FINALITY",
     "INGESTION_RATES",
     "INVENTORY_EVENTS",
     "INVENTORY_LEVELS",

@@ -223,3 +223,17 @@ CARTS = Table(
     STREAM_PROPERTIES,
     "snapshots",
 )
+FINALITY = Table(
+    "finality",
+    "gold",
+    "streaming",
+    "one micro-batch after which the watermark had reached a further minute",
+    (
+        column("final_until", TIME, "periods that end here or before are final: the watermark, in whole minutes (UTC)"),
+        column("batch_id", pa.int64(), "the micro-batch; what later ones add to such a period restates it"),
+        column("known_at", TIME, "when they became final: start of that micro-batch (UTC)"),
+    ),
+    ("final_until",),
+    (),
+    STREAM_PROPERTIES,
+)

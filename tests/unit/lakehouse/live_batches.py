@@ -50,5 +50,8 @@ class MemoryLake:
         for path, table in output.rows.items():
             self.written.setdefault(path, []).append(table)
 
+    def read(self, table: Any, columns: list[str]) -> pa.Table:
+        return pa.concat_tables([table.schema.empty_table(), *self.written.get(table.path, [])]).select(columns)
+
     def current(self, table: Any) -> pa.Table:
-        return newest(pa.concat_tables([table.schema.empty_table(), *self.written.get(table.path, [])]), table)
+        return newest(self.read(table, table.schema.names), table)

@@ -8,13 +8,14 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
+from live_batches import MemoryLake, batch
 
 from api.responses import mean
 from lakehouse.contracts.base import COUNTRIES
 from lakehouse.countries import TIME_ZONES
-from lakehouse.ledger import LedgerEntry
-from lakehouse.live.board import ORDERS, SALES, Board, BoardError, finality
-from lakehouse.tables import ORDERS_BY_MINUTE, SALES_BY_MINUTE
+from lakehouse.live.board import ORDERS, SALES, Board, BoardError
+from lakehouse.live.finality import FinalityView
+from lakehouse.tables import FINALITY, ORDERS_BY_MINUTE, SALES_BY_MINUTE
 
 
 def at(text):
@@ -65,12 +66,14 @@ def orders(rows, batches=BATCHES):
     return pa.Table.from_pylist(records, schema=ORDERS_BY_MINUTE.schema)
 
 
-def ledger(batches=BATCHES):
-    entries = [
-        LedgerEntry(1, number, number, started_at, started_at, {}, {"transactions": watermark, "users": started_at}, {})
-        for number, (started_at, watermark) in batches.items()
-    ]
-    return pa.concat_tables([entry.to_rows() for entry in entries])
+def finality(batches=BATCHES):
+    """What the view writes, restarted after every batch."""
+    lake = MemoryLake()
+    for number, (started_at, watermark) in batches.items():
+        view = FinalityView()
+        view.load(lake)
+        lake.write(view.apply(batch(number, {}, started_at, watermark)))
+    return lake.read(FINALITY, FINALITY.schema.names)
 
 
 def plain(table):
@@ -83,7 +86,7 @@ def ask(board, rows, batches=BATCHES, session="UTC"):
     with duckdb.connect() as con:
         con.execute("SET TimeZone = ?", [session])
         con.register(board.subject.table.name, plain(rows))
-        con.register("finality", finality(ledger(batches)))
+        con.register("finality", plain(finality(batches)))
         answer = con.execute(*board.sql())
         assert tuple(column[0] for column in answer.description) == board.columns
         return answer.fetchall()
@@ -339,16 +342,12 @@ def period(minute, country, interval, clock):
 
 def test_finality_has_one_row_per_minute_that_the_watermark_reached():
     batches = {n: (at(f"2026-03-14 10:12:{n:02}"), at(f"2026-03-14 10:0{n // 20}:{n % 20:02}")) for n in range(1, 60)}
-    assert finality(ledger(batches)).sort_by("watermark").to_pylist() == [
-        {"watermark": naive("2026-03-14 10:00"), "final_batch_id": 1, "final_at": naive("2026-03-14 10:12:01")},
-        {"watermark": naive("2026-03-14 10:01"), "final_batch_id": 20, "final_at": naive("2026-03-14 10:12:20")},
-        {"watermark": naive("2026-03-14 10:02"), "final_batch_id": 40, "final_at": naive("2026-03-14 10:12:40")},
+    batches |= {70: (at("2026-03-14 10:13:10"), None), 71: (at("2026-03-14 10:13:11"), at("2026-03-14 10:01"))}
+    assert finality(batches).to_pylist() == [
+        {"final_until": at("2026-03-14 10:00"), "batch_id": 1, "known_at": at("2026-03-14 10:12:01")},
+        {"final_until": at("2026-03-14 10:01"), "batch_id": 20, "known_at": at("2026-03-14 10:12:20")},
+        {"final_until": at("2026-03-14 10:02"), "batch_id": 40, "known_at": at("2026-03-14 10:12:40")},
     ]
-
-
-def test_before_the_first_sale_nothing_is_final():
-    entry = LedgerEntry(1, 1, 1, at("2026-03-14"), at("2026-03-14"), {}, {"users": at("2026-03-14")}, {})
-    assert finality(entry.to_rows()).to_pylist() == []
 
 
 @pytest.mark.parametrize(

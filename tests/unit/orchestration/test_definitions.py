@@ -34,6 +34,7 @@ def test_the_asset_keys_are_these(loaded: dg.Definitions) -> None:
         "gold/anomalies",
         "gold/carts",
         "gold/customer_rfm",
+        "gold/finality",
         "gold/ingestion_rates",
         "gold/inventory_levels",
         "gold/orders_by_minute",
