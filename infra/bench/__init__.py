@@ -9,17 +9,23 @@ from typing import Annotated
 
 import typer
 
+from infra.bench.alerts import alerts
 from infra.bench.base import BenchError, Result
 from infra.bench.drain import drain
 from infra.bench.freshness import freshness
 from infra.bench.generator import generator
 
 EPILOG = "Example: globalmart bench drain --json"
-BENCHMARKS: dict[str, Callable[[int], Result]] = {"generator": generator, "drain": drain, "freshness": freshness}
+BENCHMARKS: dict[str, Callable[[int], Result]] = {
+    "generator": generator,
+    "drain": drain,
+    "freshness": freshness,
+    "alerts": alerts,
+}
 
 
 def bench(
-    name: Annotated[str, typer.Argument(help="generator, drain, freshness, or all.")] = "all",
+    name: Annotated[str, typer.Argument(help="generator, drain, freshness, alerts, or all.")] = "all",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per benchmark.")] = False,
     seconds: Annotated[int, typer.Option(min=5, help="How long to measure, where time is the measure.")] = 60,
 ) -> None:

@@ -19,6 +19,7 @@ from types import FrameType
 from typing import TypeVar
 
 from py4j.protocol import Py4JError
+from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.streaming.query import StreamingQuery
@@ -203,9 +204,10 @@ def main() -> None:
     code = 0
     try:
         run(load_settings())
-    except (GlobalMartError, Py4JError, OSError) as error:
+    except (GlobalMartError, PySparkException, Py4JError, OSError) as error:
         code = 1
-        sentence = str(error) if isinstance(error, GlobalMartError) else f"Spark's JVM is gone: {type(error).__name__}."
+        gone = f"Spark's JVM is gone: {type(error).__name__}."
+        sentence = gone if isinstance(error, Py4JError | OSError) else str(error).splitlines()[0]
         print(f"globalmart realtime: {sentence}", file=sys.stderr, flush=True)
     # threads of py4j wait for a JVM that may be dead: leave without them
     logging.shutdown()

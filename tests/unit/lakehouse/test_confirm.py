@@ -1,5 +1,6 @@
 """The durable word: the catalogue as of event time decides, over restarts as without one."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -10,7 +11,8 @@ from deltalake import write_deltalake
 from lakehouse.catalogue import Catalogue
 from lakehouse.findings import Finding, finding_id
 from lakehouse.live.base import Batch, Lake
-from lakehouse.live.confirm import Confirm
+from lakehouse.live.confirm import Confirm, Line, Order, judge
+from lakehouse.settings import CHECKOUT
 from lakehouse.storage import delta_uri
 from lakehouse.tables import PRODUCTS, TRANSACTIONS
 
@@ -137,3 +139,14 @@ def test_a_view_loaded_from_the_lake_says_what_one_that_ran_on_says(file_setting
         said = restarted.apply(batch(number, shelves.get(number), orders.get(number)))
     assert said.findings == expected.findings
     assert kinds(said) == [("e1", "price_mismatch"), ("e2", "quantity_burst"), ("e2", "amount_outlier")]
+
+
+def test_the_example_in_the_docs_is_a_finding_but_for_the_lane():
+    text = (CHECKOUT / "docs" / "streaming.md").read_text()
+    documented = json.loads(text.split("### `detections`")[1].split("```json\n")[1].split("```")[0])
+    at = datetime.fromisoformat(documented["event_at"])
+    order = Order(
+        documented["event_id"], "U0000007", "DE", at, 199, {"offset": 81723, "partition": 2, "topic": "transactions"}
+    )
+    said = judge(order, [Line(1, "P0000042", 1, 199, 19999, 19999)], datetime.fromisoformat(documented["detected_at"]))
+    assert [json.loads(one.to_json()) for one in said] == [documented | {"lane": "durable", "verdict": "confirmed"}]
