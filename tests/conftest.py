@@ -54,6 +54,7 @@ class Stack:
     def kill(self, name: str, number: signal.Signals = signal.SIGKILL) -> int:
         """Send a signal to the process that supervisor started as `name`; returns its pid."""
         pid = self.status(name).pid
+        assert pid, f"{name} does not run"  # to `kill`, 0 is the whole group of this process
         os.kill(pid, number)
         return pid
 

@@ -65,19 +65,27 @@ class Courier:
             self.channel.send(due.message)
         except (ChannelDownError, NoticeRefusedError) as error:
             now, words = self.clock(), str(error)
-            is_down = isinstance(error, ChannelDownError)
-            tries = state.failures + 1 if is_down else due.attempts + 1
-            wait = delay(tries, retry.first_retry_seconds, retry.longest_retry_seconds, self.jitter())
-            outbox.postpone(connection, due, words, now, wait, timedelta(hours=retry.give_up_hours))
-            if is_down:
+            wait = self._wait(due.attempts + 1)
+            if isinstance(error, ChannelDownError):
+                pause = self._wait(state.failures + 1)
                 since = state.failing_since or now
-                state = replace(state, failures=tries, failing_since=since, paused_until=now + wait, last_error=words)
+                state = replace(
+                    state, failures=state.failures + 1, failing_since=since, paused_until=now + pause, last_error=words
+                )
+                # Later than the channel: the next to be tried is another, if there is one. A notice that the other side
+                # answers with an error each time must not stand for the whole channel.
+                wait = max(wait, pause + timedelta(seconds=retry.first_retry_seconds))
             else:
                 state = _working(state)
+            outbox.postpone(connection, due, words, now, wait, timedelta(hours=retry.give_up_hours))
         else:
             outbox.delivered(connection, due, self.clock())
             state = _working(state)
         outbox.save_channel(connection, self.name, state)
+
+    def _wait(self, attempts: int) -> timedelta:
+        retry = self.rules.delivery
+        return delay(attempts, retry.first_retry_seconds, retry.longest_retry_seconds, self.jitter())
 
 
 def _working(state: outbox.ChannelState) -> outbox.ChannelState:

@@ -33,16 +33,7 @@ class Intake:
         self._consumer: KafkaConsumer | None = None
         self._checked_at = clock()
         self.taken_count = 0
-
-    @property
-    def lag(self) -> int | None:
-        """Messages that wait, as of the last poll; None while there is no connection."""
-        if self._consumer is None:
-            return None
-        ends = [
-            (self._consumer.highwater(place), self._consumer.position(place)) for place in self._consumer.assignment()
-        ]
-        return sum(int(end - at) for end, at in ends if end is not None and at is not None)
+        self.lag: int | None = None  # messages that wait, as of the last poll; None while there is no connection
 
     def step(self) -> None:
         """Raises KafkaError, and the errors of `database.CURABLE`; nothing is lost by either."""
@@ -67,6 +58,7 @@ class Intake:
         if messages:
             self._desk.take(messages, self._clock())
             self.taken_count += len(messages)
+        self.lag = _waiting(consumer)
 
     def _connected(self) -> KafkaConsumer:
         now = self._clock()
@@ -76,10 +68,11 @@ class Intake:
                 self.close()
         if self._consumer is None:
             self._consumer = self._connect()
+            self._seek(self._consumer)
         return self._consumer
 
     def _connect(self) -> KafkaConsumer:
-        consumer = KafkaConsumer(
+        return KafkaConsumer(
             bootstrap_servers=self._settings.kafka_bootstrap_servers.split(","),
             client_id="globalmart-desk",
             group_id=None,
@@ -91,9 +84,11 @@ class Intake:
             reconnect_backoff_max_ms=1_000,
             metrics_enabled=False,
         )
+
+    def _seek(self, consumer: KafkaConsumer) -> None:
+        """Read all partitions from the stored offsets on, new ones from their beginning."""
         places = [TopicPartition(TOPIC, number) for number in sorted(consumer.partitions_for_topic(TOPIC) or ())]
         if not places:
-            consumer.close()
             raise KafkaError(f"Kafka has no topic {TOPIC}: `globalmart up` makes it.")
         with self._desk.engine.connect() as connection:
             reached = store.next_offsets(connection, TOPIC)
@@ -101,7 +96,6 @@ class Intake:
         consumer.assign(places)
         for place in places:
             consumer.seek(place, reached.get(place.partition, starts.get(place, 0)))
-        return consumer
 
     def _restart(self, error: OffsetOutOfRangeError) -> None:
         """Kafka no longer has what is next (retention, or the topic was made anew): say so, and go on with what there is."""
@@ -127,4 +121,9 @@ class Intake:
     def close(self) -> None:
         if self._consumer is not None:
             self._consumer.close(autocommit=False)
-            self._consumer = None
+            self._consumer = self.lag = None
+
+
+def _waiting(consumer: KafkaConsumer) -> int:
+    ends = [(consumer.highwater(place), consumer.position(place)) for place in consumer.assignment()]
+    return sum(int(end - at) for end, at in ends if end is not None and at is not None)

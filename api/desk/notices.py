@@ -26,7 +26,7 @@ def message(change: Change) -> dict[str, Any]:
     body = {
         name: rfc3339(value) if isinstance(value, datetime) else value for name, value in asdict(change.alert).items()
     }
-    del body["revision"], body["changed_by"], body["changed_at"]
+    del body["changed_by"], body["changed_at"]  # told as `by` and `at`
     return {
         "notice_id": notice_id(change),
         "moment": change.moment,

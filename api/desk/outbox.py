@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, select, update
+from sqlalchemy import ColumnElement, Connection, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from api.desk.model import SEVERITY_RANK, ChannelName
@@ -17,6 +17,7 @@ from api.desk.tables import alerts, channels, deliveries, notices
 from lakehouse.findings import finding_id
 
 _SHOWN = 20  # alerts that a digest names
+_MOST_GROUPED = 20_000  # notices that one digest stands for: they pass through memory once
 
 
 @dataclass(frozen=True)
@@ -90,35 +91,28 @@ def next_due(connection: Connection, name: ChannelName, now: datetime) -> Due | 
 
 
 def group(connection: Connection, name: ChannelName, now: datetime) -> str:
-    """Put all that is due for the channel into one digest, which is then the next; returns its id."""
-    members = connection.execute(
-        update(deliveries)
-        .where(_is_due(name, now))
-        .values(state="grouped")
-        .returning(deliveries.c.delivery_id, deliveries.c.notice_id)
-    ).all()
-    first, last = min(row.delivery_id for row in members), max(row.delivery_id for row in members)
+    """Put what is due for the channel, the oldest first, into one digest, which is then the next; returns its id."""
+    d = deliveries.c
+    some = select(d.delivery_id).where(_is_due(name, now)).order_by(d.delivery_id).limit(_MOST_GROUPED).subquery()
+    first, last = connection.execute(select(func.min(some.c.delivery_id), func.max(some.c.delivery_id))).one()
     key = finding_id("digest", name, str(first), str(last))
-    connection.execute(
-        update(deliveries)
-        .where(deliveries.c.delivery_id.in_([row.delivery_id for row in members]))
-        .values(digest_id=key)
-    )
-    told = _told(connection, [row.notice_id for row in members])
-    message = digest(key, name, told, now)
+    among = _is_due(name, now) & (d.delivery_id <= last)
+    connection.execute(update(deliveries).where(among).values(state="grouped", digest_id=key))
+    message = digest(key, name, _told(connection, key), now)
     connection.execute(notices.insert().values(notice_id=key, moment="digest", message=message, created_at=now))
     connection.execute(deliveries.insert().values(delivery_row(key, name, DIGEST_URGENCY, now)))
     return key
 
 
-def _told(connection: Connection, keys: Sequence[str]) -> list[dict[str, Any]]:
+def _told(connection: Connection, key: str) -> list[dict[str, Any]]:
+    """The notices that the digest `key` stands for, oldest first."""
+    a, n = alerts.c, notices.c
     rows = connection.execute(
-        select(
-            alerts.c.alert_id, alerts.c.kind, alerts.c.severity, alerts.c.title, notices.c.moment, notices.c.created_at
-        )
-        .join(notices, notices.c.alert_id == alerts.c.alert_id)
-        .where(notices.c.notice_id.in_(keys))
-        .order_by(notices.c.created_at, alerts.c.alert_id)
+        select(a.alert_id, a.kind, a.severity, a.title, n.moment, n.created_at)
+        .join(notices, n.alert_id == a.alert_id)
+        .join(deliveries, deliveries.c.notice_id == n.notice_id)
+        .where(deliveries.c.digest_id == key)
+        .order_by(deliveries.c.delivery_id)
     )
     return [dict(row._mapping) for row in rows]
 

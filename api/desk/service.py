@@ -26,6 +26,7 @@ from api.desk.sources.recent import RecentLedger
 from api.desk.sources.services import Services
 from api.desk.watch import UNKNOWABLE, Watch
 from api.pulse import Pulse
+from api.source import first_line
 from lakehouse.errors import GlobalMartError
 from lakehouse.settings import CHECKOUT, Settings
 
@@ -88,6 +89,7 @@ class Rounds:
             Quality(rules, ledger),
         )
         self._watches: list[Watch] | None = None
+        self._problems: dict[str, str] = {}
         self._rest = timedelta(seconds=rules.check_seconds)
 
     def step(self) -> timedelta:
@@ -99,11 +101,18 @@ class Rounds:
             try:
                 found = watch.look(now)
             except UNKNOWABLE as error:
-                log.info("%s: %s", type(watch.source).__name__, error)
+                self._log(type(watch.source).__name__, first_line(error))
                 continue
+            self._log(type(watch.source).__name__, "")
             self._desk.tell(found, now)
         self._watches = watches
         return self._rest
+
+    def _log(self, source: str, problem: str) -> None:
+        """Once, not in each round."""
+        if self._problems.get(source, "") != problem:
+            log.info("%s: %s", source, problem or "knows again")
+            self._problems[source] = problem
 
     def _load(self) -> list[Watch]:
         hold = timedelta(seconds=self._desk.rules.watch.hold_seconds)
@@ -155,7 +164,7 @@ def _work(workers: list[Worker], intake: Intake, pulse: Pulse, stop: threading.E
         problems = {worker.name: worker.problem for worker in workers if worker.problem}
         state = "waiting" if "intake" in problems else "running"
         reason = "; ".join(sorted(set(problems.values())))
-        pulse.set(state, reason=reason or None, taken_count=intake.taken_count)
+        pulse.set(state, reason=reason or None, taken_count=intake.taken_count, lag_records=intake.lag)
     for worker in workers:
         worker.bell.set()
     for worker in workers:

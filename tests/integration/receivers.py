@@ -64,10 +64,11 @@ class Post:
 
 
 class Webhook(_Server):
-    """`posts`: every request, in order of arrival."""
+    """`posts`: every request, in order of arrival. `refused`: fingerprints that get this answer, whatever the behaviour."""
 
     def __init__(self) -> None:
         self.posts: list[Post] = []
+        self.refused: dict[str, int] = {}
         super().__init__(self._http)
 
     @property
@@ -83,14 +84,15 @@ class Webhook(_Server):
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                behaviour = hook.behaviour
-                hook.posts.append(Post(self.headers["Idempotency-Key"], body, behaviour == "good"))
+                behaviour, refusal = hook.behaviour, hook.refused.get(body.get("fingerprint"))
+                is_accepted = behaviour == "good" and refusal is None
+                hook.posts.append(Post(self.headers["Idempotency-Key"], body, is_accepted))
                 if behaviour == "slow":
                     hook.release.wait(60)
                 if behaviour == "trickle":
                     self._trickle()
                     return
-                self.send_response(500 if behaviour == "error" else 200)
+                self.send_response(refusal or (500 if behaviour == "error" else 200))
                 self.end_headers()
 
             def _trickle(self) -> None:

@@ -17,7 +17,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from conftest import Stack, wait_for
-from kafka import KafkaConsumer, KafkaProducer
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from receivers import MailServer, Webhook
 from sqlalchemy import Engine, text
 
@@ -116,8 +116,10 @@ class DeskUnderTest:
         self.stack.wait_healthy("desk", after_pid=self.stack.kill("desk"))
 
     def settle(self) -> None:
-        """Nothing waits for a channel, and every bucket is full."""
-        wait_for(lambda: not self.rows("SELECT 1 FROM desk.deliveries WHERE state = 'pending'"), "nothing pending", 120)
+        """Nothing waits for a channel, none fails or is said to, and every bucket is full."""
+        pending = "SELECT 1 FROM desk.deliveries WHERE state = 'pending'"
+        failing = "SELECT 1 FROM desk.alerts WHERE kind = 'channel_failing' AND state <> 'resolved'"
+        wait_for(lambda: not self.rows(pending) and not self.rows(failing), "nothing pending, no channel failing", 120)
         with self.engine.begin() as connection:
             connection.execute(text(f"UPDATE desk.channels SET tokens = {BURST}"))
 
@@ -212,7 +214,7 @@ def test_a_finding_reaches_every_channel_as_one_alert(desk: DeskUnderTest) -> No
         "raised_at": "2026-05-04T10:30:00.007Z", "first_seen_at": rfc3339(alert["first_seen_at"]),
         "last_seen_at": rfc3339(alert["first_seen_at"]), "evidence": {"paid": 12.0, "catalogue": 21.0}, "country": "DE",
         "product_id": "P1", "user_id": "U1", "state": "open", "count": 1, "retracted_count": 0, "snoozed_until": None,
-        "reason": None, "previous_alert_id": None,
+        "reason": None, "previous_alert_id": None, "revision": 1,
     }  # fmt: skip
     assert desk.on_topic(mark) == [expected]
     assert [(p.key, p.body) for p in desk.webhook.accepted() if p.body.get("fingerprint") == mark] == [(key, expected)]
@@ -229,7 +231,9 @@ def test_both_lanes_are_one_alert_and_a_retraction_closes_it_with_its_reason(des
     mark = fresh("lanes")
     first, second = finding(mark, 1), finding(mark, 2)
     confirmed = replace(first, lane="durable", verdict="confirmed", evidence={"paid": 12.0, "catalogue_then": 20.0})
-    desk.say(first, first, second, confirmed, confirmed, first)
+    desk.say(first, first, second)
+    wait_for(lambda: [a["count"] for a in desk.alerts(mark)] == [2], "both findings")
+    desk.say(confirmed, confirmed, first)
     wait_for(lambda: [a["evidence"] for a in desk.alerts(mark)] == [confirmed.evidence], "the confirmation")
     assert [(a["alert_id"], a["count"], a["state"]) for a in desk.alerts(mark)] == [(first.finding_id, 2, "open")]
     desk.say(*(replace(one, verdict="retracted", detail="the price was changed at 10:29") for one in (first, second)))
@@ -281,13 +285,28 @@ def test_a_mail_server_in_trouble_holds_up_nothing_and_gets_everything_later(des
     assert desk.mails(mark) == [f"<{key}@shop.example>"]
 
 
+@pytest.mark.parametrize("code", [500, 422])
+def test_a_notice_that_the_webhook_does_not_take_holds_up_no_other(desk: DeskUnderTest, code: int) -> None:
+    odd, others = fresh("odd-one"), fresh("others")
+    desk.webhook.refused[odd] = code
+    desk.say(finding(odd))
+    wait_for(lambda: [p for p in desk.webhook.posts if p.body.get("fingerprint") == odd], "the refusal")
+    desk.say(*(finding(f"{others}-{number}") for number in range(5)))
+    wait_for(lambda: all(desk.posts(f"{others}-{number}") for number in range(5)), "the others", 30)
+    assert desk.posts(odd) == []
+    desk.webhook.refused.clear()
+    wait_for(lambda: desk.posts(odd), "the notice, once it is taken", 30)
+
+
 def test_a_failing_channel_is_itself_an_alert_on_the_others(desk: DeskUnderTest) -> None:
+    words = ("The channel webhook fails (opened)", "The channel webhook fails (resolved)")
+    before = [len(desk.mails(word)) for word in words]
     desk.webhook.behave("error")
     desk.say(finding(fresh("failing")))
-    mails = wait_for(lambda: desk.mails("The channel webhook fails (opened)"), "a mail about the webhook", 30)
-    assert len(mails) == 1
+    wait_for(lambda: len(desk.mails(words[0])) == before[0] + 1, "a mail about the webhook", 30)
     desk.webhook.good_again()
-    wait_for(lambda: desk.mails("The channel webhook fails (resolved)"), "a mail that it works again", 30)
+    wait_for(lambda: len(desk.mails(words[1])) == before[1] + 1, "a mail that it works again", 30)
+    assert [len(desk.mails(word)) for word in words] == [before[0] + 1, before[1] + 1]
 
 
 def test_a_kill_during_a_delivery_loses_nothing_and_keeps_the_key(desk: DeskUnderTest) -> None:
@@ -312,6 +331,7 @@ def test_kills_during_the_intake_count_every_finding_once(desk: DeskUnderTest) -
     found = [finding(f"{mark}-{number % 50}", number, severity="info") for number in range(3_000)]
     for part in range(3):
         desk.say(*found[part * 1_000 : (part + 1) * 1_000], *found[:500])
+        wait_for(lambda: desk.stack.status("desk").pid, "a process to kill")
         desk.stack.kill("desk")
     desk.stack.wait_healthy("desk")
     counted = "SELECT count(*) AS findings FROM desk.findings WHERE fingerprint LIKE :m"
@@ -327,6 +347,31 @@ def test_what_is_no_finding_is_kept_and_holds_up_nothing(desk: DeskUnderTest) ->
     wait_for(lambda: [a["count"] for a in desk.alerts(mark)] == [3], "the good ones")
     kept = desk.rows('SELECT value FROM desk.rejected ORDER BY taken_at, partition, "offset"')
     assert {bytes(row["value"]) for row in kept} >= set(bad)
+
+
+def test_findings_that_retention_took_are_told_of_and_the_desk_goes_on(desk: DeskUnderTest) -> None:
+    lost, kept = fresh("lost"), fresh("kept")
+    known = desk.rows("SELECT count(*) AS n FROM desk.findings WHERE kind = 'detections_lost'")[0]["n"]
+    servers = load_settings().kafka_bootstrap_servers
+    desk.stack.stop("desk")
+    try:
+        desk.say(*(finding(lost, number) for number in range(20)))
+        offsets = KafkaConsumer(bootstrap_servers=servers, metrics_enabled=False)
+        ends = offsets.end_offsets(
+            [TopicPartition("detections", p) for p in offsets.partitions_for_topic("detections")]
+        )
+        offsets.close()
+        admin = KafkaAdminClient(bootstrap_servers=servers)
+        admin.delete_records(ends)
+        admin.close()
+        desk.say(*(finding(kept, number) for number in range(20)))
+    finally:
+        desk.stack("desk")
+    wait_for(lambda: _count(desk, kept) == 20, "what came after")
+    assert _count(desk, lost) == 0
+    told = desk.rows("SELECT severity FROM desk.findings WHERE kind = 'detections_lost'")
+    assert len(told) > known
+    assert {one["severity"] for one in told} == {"critical"}
 
 
 def test_a_storm_of_ten_thousand_gives_few_notices_and_loses_no_alert(desk: DeskUnderTest) -> None:

@@ -58,8 +58,8 @@ class MailChannel:
 
     def _send(self, client: smtplib.SMTP, mail: EmailMessage) -> None:
         host, _, port = self._settings.smtp_server.rpartition(":")
+        client._host = host  # type: ignore[attr-defined] # what the certificate is checked against
         client.connect(host, int(port))
-        client._host = host  # type: ignore[attr-defined] # what starttls checks the certificate against
         if self._settings.smtp_security == "starttls":
             client.starttls()
         if self._settings.smtp_user:
