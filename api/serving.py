@@ -107,10 +107,17 @@ class Generation:
         finally:
             cursor.close()
 
-    def newest_minute(self, table: Table) -> datetime | None:
-        """Start of the newest minute that `table` has (UTC without zone); None when it is empty. Asked once per generation."""
+    def newest_minute(self, table: Table, known_at: datetime | None = None) -> datetime | None:
+        """Start of the newest minute that `table` has, or had at `known_at` (UTC without zone); None where it is empty.
+
+        That of now is asked once per generation.
+        """
+        newest = f'SELECT max(minute) FROM "{table.name}"'  # noqa: S608
+        if known_at is not None:
+            found: datetime | None = self.query(f"{newest} WHERE known_at <= ?", [known_at])[0][0]
+            return found
         if table.name not in self._newest:
-            self._newest[table.name] = self.query(f'SELECT max(minute) FROM "{table.name}"')[0][0]  # noqa: S608
+            self._newest[table.name] = self.query(newest)[0][0]
         return self._newest[table.name]
 
 

@@ -52,6 +52,11 @@ class PeriodQuery(Paged):
         description="First moment after the time asked for. Default: the end of the newest minute that gold knows.",
         examples=["2026-03-15T00:00:00Z"],
     )
+    known_at: Moment | None = Field(
+        None,
+        description="The answer as it was at this moment: late events that came afterwards are left out. Default: now.",
+        examples=["2026-03-14T12:00:00Z"],
+    )
     country: list[Country] = Field(
         [], description="Only these countries of the visit; repeat for several.", examples=[["US", "DE"]]
     )
@@ -94,10 +99,11 @@ def ask(generation: Generation, question: Question, query: PeriodQuery, route: s
     if query.cursor:
         page = decode(query.cursor, meta, request, generation.manifest.cursor_key)
     else:
-        page = Page(meta.delta_version, meta.known_at, _window(generation, question.table, query))
+        known_at = min(meta.known_at, query.known_at or meta.known_at)
+        page = Page(meta.delta_version, known_at, _window(generation, question.table, query))
     if page.window is None:
         return Answer([], None, page.version, page.known_at.replace(tzinfo=UTC))
-    sql, parameters = _statement(question, page, meta.delta_version, query.limit + 1)
+    sql, parameters = _statement(question, page, meta.delta_version, query)
     found = generation.query(sql, parameters)
     rows = [(row[0].replace(tzinfo=UTC), *row[1:]) for row in found[: query.limit]]
     next_cursor = None
@@ -112,7 +118,7 @@ def _window(generation: Generation, table: Table, query: PeriodQuery) -> tuple[d
     """The time asked for (UTC without zone), defaults filled in; None where the table is empty and the time open."""
     to = query.to
     if to is None:
-        newest = generation.newest_minute(table)
+        newest = generation.newest_minute(table, query.known_at)
         if newest is None:
             return None
         to = newest + timedelta(minutes=1)
@@ -121,7 +127,8 @@ def _window(generation: Generation, table: Table, query: PeriodQuery) -> tuple[d
     return query.from_ if query.from_ is not None else to - DEFAULT_WINDOW, to
 
 
-def _statement(question: Question, page: Page, newest: int, limit: int) -> tuple[str, list[Any]]:
+def _statement(question: Question, page: Page, newest: int, query: PeriodQuery) -> tuple[str, list[Any]]:
+    """Asks for one row more than the page has, to see whether there is another page."""
     assert page.window is not None  # noqa: S101 - the caller has answered an empty table
     start, end = page.window
     keys = ["period", *question.dimensions]
@@ -130,6 +137,9 @@ def _statement(question: Question, page: Page, newest: int, limit: int) -> tuple
     if page.version < newest:
         where.append("delta_version <= ?")
         parameters.append(page.version)
+    if query.known_at is not None:
+        where.append("known_at <= ?")
+        parameters.append(query.known_at)
     for column, values in question.filters.items():
         if values:
             where.append(f"{column} IN ({', '.join('?' * len(values))})")
@@ -149,4 +159,4 @@ def _statement(question: Question, page: Page, newest: int, limit: int) -> tuple
                {", ".join(f"sum({name})" for name in question.measures)}
         FROM "{question.table.name}" WHERE {" AND ".join(where)}
         GROUP BY {", ".join(keys)} {having} ORDER BY {", ".join(keys)} LIMIT ?"""  # noqa: S608
-    return sql, [*parameters, *page.last, limit]
+    return sql, [*parameters, *page.last, query.limit + 1]

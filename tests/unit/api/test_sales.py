@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from fastapi.testclient import TestClient
 from api.refresher import Refresher
 from lakehouse.tables import SALES_BY_MINUTE
 
-from .conftest import Lake, at, sale
+from .conftest import KNOWN, Lake, at, sale
 
 KNOWN_AT = "2026-03-14T11:00:00.123000Z"
 
@@ -121,6 +122,42 @@ def test_a_parameter_that_cannot_be_used_is_named(filled: TestClient, query: str
     assert problem["type"] == "urn:globalmart:problem:invalid-request"
     assert problem["instance"] == "/v1/sales"
     assert [item["where"] for item in problem["errors"]] == [where]
+
+
+@pytest.fixture
+def late(filled: TestClient, lake: Lake, refresher: Refresher) -> TestClient:
+    """The template's sales, and one that came three days late."""
+    known_at = KNOWN + timedelta(days=3)
+    lake.write(SALES_BY_MINUTE, [(*sale(at(9, 5), "US", "Coffee", 10, 5, "50.00", batch=3)[:-1], known_at)])
+    assert refresher.refresh()
+    filled.app.state.serving.look()  # type: ignore[attr-defined]
+    return filled
+
+
+@pytest.mark.parametrize(
+    ("known_at", "rows"),
+    [
+        ("2026-03-14T11:00:00.122Z", []),
+        ("2026-03-14T11:00:00.123Z", [row("00:00", "US", None, 6, 5, "217.09")]),
+        ("2026-03-17T12:00:00.122%2B01:00", [row("00:00", "US", None, 6, 5, "217.09")]),
+        ("2026-03-17T11:00:00.123Z", [row("00:00", "US", None, 16, 10, "267.09")]),
+        ("2030-01-01T00:00:00Z", [row("00:00", "US", None, 16, 10, "267.09")]),
+    ],
+)
+def test_sales_can_be_asked_for_as_they_were_known(late: TestClient, known_at: str, rows: list[dict[str, Any]]) -> None:
+    question = "/v1/sales?interval=day&group_by=country&country=US"
+    assert get(late, f"{question}&known_at={known_at}") == rows
+    assert get(late, question) == [row("00:00", "US", None, 16, 10, "267.09")]
+
+
+def test_an_answer_of_the_past_says_so_and_keeps_it_from_page_to_page(late: TestClient) -> None:
+    question = "/v1/sales?limit=3&known_at=2026-03-15T00:00:00Z"
+    first = late.get(question)
+    second = late.get(f"{question}&cursor={first.json()['next_cursor']}")
+    assert [row["revenue"] for page in (first, second) for row in exact(page.text)["data"]] == [
+        "8.00", "13.00", "199.99", "4.10",
+    ]  # fmt: skip
+    assert {page.json()["known_at"] for page in (first, second)} == {"2026-03-15T00:00:00Z"}
 
 
 def test_pages_add_up_to_the_whole_answer(filled: TestClient) -> None:
