@@ -110,8 +110,10 @@ class InventoryView:
         np.maximum.at(after["updated_us"], at, moves.at_us)
 
         now = after["updated_us"]
-        weights = rules.weights(now[at[sales]] - moves.at_us[sales])
-        fresh = np.bincount(at[sales], -moves.units[sales] * weights, len(after)) / rules.rate_days
+        sold = moves.take(sales)
+        sold = sold.take(np.lexsort((sold.units, sold.position)))  # floats add up alike only in the same order
+        weights = rules.weights(now[sold.product] - sold.at_us)
+        fresh = np.bincount(sold.product, -sold.units * weights, len(after)) / rules.rate_days
         # Only what has a rate has a time to age it from: a product's very first movement has none.
         elapsed = np.subtract(now, before["updated_us"], out=np.zeros_like(now), where=before["rate"] > 0)
         after["rate"] = before["rate"] * rules.weights(elapsed) + fresh

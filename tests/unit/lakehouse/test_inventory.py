@@ -262,6 +262,21 @@ def test_a_batch_that_is_tried_again_after_a_restart_says_the_same():
     assert len(once.findings) > 20
 
 
+def test_the_order_of_rows_within_a_batch_changes_nothing():
+    rng = np.random.default_rng(3)
+    products = [listed(n, f"P{n}", 90) for n in range(9)]
+    sales = [
+        sold(n // 2, f"P{rng.integers(9)}", int(rng.integers(1, 9)), at(float(rng.uniform(0, 99)))) for n in range(300)
+    ]
+    changes = [
+        changed(n, f"P{rng.integers(9)}", int(rng.integers(-9, 9)), at(float(rng.uniform(0, 99)))) for n in range(99)
+    ]
+    once, again = Shop().take(products, changes, sales), Shop().take(products[::-1], changes[::-1], sales[::-1])
+    assert again.rows == once.rows
+    assert again.findings == once.findings
+    assert len(once.findings) > 5
+
+
 def test_the_state_survives_a_delta_table(file_settings):
     shop = Shop()
     output = shop.take([listed(5, "A", 9)], [changed(0, "A", 3)], [sold(0, "B", 2)])
