@@ -24,8 +24,8 @@ from ingestion.world import PRODUCT_COUNT, World, product_ids
 SINGLE_KINDS = ("price_mismatch", "amount_outlier", "quantity_burst", "impossible_travel")
 KINDS = (*SINGLE_KINDS, "purchase_burst", *SINGLE_KINDS, "card_testing", *SINGLE_KINDS, "view_bot")
 """The kinds in the order in which they take turns."""
-ORDERS_PER_ANOMALY = 2.0
-"""Orders that one anomaly labels, over all turns: bursts have many, bots none."""
+ORDERS_PER_ANOMALY = 2.2
+"""Orders that one anomaly labels over all turns, a little more than the mean: bursts have many, bots none."""
 
 _CARDS = ("credit_card", "debit_card", "gift_card")
 _PRICE_CHANGE = (0.018, 0.8)  # share of the price

@@ -46,16 +46,16 @@ class Confirm:
     tables: tuple[Table, ...] = ()
 
     def __init__(self) -> None:
-        self._book = PriceBook()
+        self.book = PriceBook()
 
     def load(self, lake: Lake) -> None:
-        self._book = PriceBook()
-        self._book.add(lake.read(PRODUCTS, ["product_id", "timestamp", "offset", "price", "category"]))
+        self.book = PriceBook()
+        self.book.add(lake.read(PRODUCTS, ["product_id", "timestamp", "offset", "price", "category"]))
 
     def apply(self, batch: Batch) -> Output:
         products = batch.of(PRODUCTS)
         if len(products):
-            self._book.add(products)
+            self.book.add(products)
         orders = batch.of(TRANSACTIONS)
         findings = [
             finding
@@ -77,8 +77,8 @@ class Confirm:
         rows = zip(parents, *(column.to_pylist() for column in columns), strict=True)
         for parent, product_id, quantity, price in rows:
             order = lines[parent]
-            listing = self._book.listing(product_id, times[parent])
-            known = (None, None) if listing is None else (listing.cents, self._book.usual_cents(listing.category))
+            listing = self.book.listing(product_id, times[parent])
+            known = (None, None) if listing is None else (listing.cents, self.book.usual_cents(listing.category))
             order.append(Line(len(order) + 1, product_id, quantity, price, *known))
         return lines
 
