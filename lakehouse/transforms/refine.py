@@ -19,6 +19,7 @@ from lakehouse.contracts import CONTRACTS
 from lakehouse.contracts.base import CONTRACT_VERSION
 from lakehouse.contracts.judge import explain, judge
 from lakehouse.transforms.identity import Indexes, Outcome, decide
+from lakehouse.transforms.parse import typed_names
 from lakehouse.transforms.sales import order_lines, orders_by_minute, sales_by_minute
 
 Parser = Callable[[pa.Table], pa.Table]
@@ -89,18 +90,16 @@ def refine(records: pa.Table, stamp: Stamp, knowledge: Knowledge, parser: Parser
 
 def _typed_rows(records: pa.Table, topic: str) -> pa.Table:
     """The plainly right records of a topic: its fields, hashes, position and Kafka time."""
-    right = records.filter(pc.is_valid(records[topic]))
-    struct = right[topic].combine_chunks()
+    right = records.filter(pc.and_(pc.equal(records["topic"], topic), pc.is_valid(records["record"])))
+    struct = right["record"].combine_chunks()
     fields = dict(zip((f.name for f in struct.type), struct.flatten(), strict=True))
-    return pa.table({**fields, **{name: right[name] for name in ("topic", "partition", "offset", "kafka_at")}})
+    typed = {name: fields[name] for name in typed_names(CONTRACTS[topic])}
+    return pa.table({**typed, **{name: right[name] for name in ("topic", "partition", "offset", "kafka_at")}})
 
 
 def _judge_the_rest(records: pa.Table, stamp: Stamp) -> tuple[dict[int, tuple[tuple[str, ...], str]], pa.Table | None]:
     """(row -> reason codes and words) of the broken records, and the others with their values cleaned, if any."""
-    unclear = pc.is_null(records[next(iter(CONTRACTS))])
-    for topic in CONTRACTS:
-        unclear = pc.and_(unclear, pc.is_null(records[topic]))
-    row_numbers = np.flatnonzero(unclear.to_numpy(zero_copy_only=False))
+    row_numbers = np.flatnonzero(pc.is_null(records["record"]).to_numpy(zero_copy_only=False))
     broken, clean_rows, clean_values = {}, [], []
     rest = records.select(["topic", "value", "kafka_at"]).take(pa.array(row_numbers))
     for row, record in zip(row_numbers.tolist(), rest.to_pylist(), strict=True):
