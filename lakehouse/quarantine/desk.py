@@ -71,7 +71,7 @@ def apply_repair(
         decision = _decision("repair", choice, author, tried.report.counts(), change, tried.lake.ends(positions))
         records = [Decided(decision.decision_id, one.record.position, one.record.key, one.value) for one in chosen]
         store.record(decision, records)
-        return tried, decision.decision_id, replay_pending(settings, store, author.at)
+        return tried, decision.decision_id, replay_pending(settings, store, author.at, decision.decision_id)
 
 
 def discard(settings: Settings, store: Store, choice: Choice, author: Author) -> tuple[str, list[Position], int]:

@@ -40,12 +40,12 @@ class Replayed:
     found: list[Decided]
 
 
-def replay_pending(settings: Settings, store: Store, now: datetime) -> Replayed:
-    """Play whatever repair has been decided and is not known to be in Kafka; done twice, the second finds nothing to do.
+def replay_pending(settings: Settings, store: Store, now: datetime, only: str | None = None) -> Replayed:
+    """Play what was decided (by the decision `only`, or any) and is not known to be in Kafka; done twice, the second finds nothing to do.
 
     Raises KafkaError where the broker does not take the records; they stay pending.
     """
-    decisions, records = store.pending()
+    decisions, records = store.pending(only)
     if not records:
         return Replayed([], [])
     there = _already_there(settings, [one for one in decisions if one.attempted_at is not None])

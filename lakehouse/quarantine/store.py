@@ -17,7 +17,8 @@ from lakehouse.quarantine.positions import Position
 from lakehouse.quarantine.schema import DECISIONS, RECORDS
 from lakehouse.settings import Settings
 
-_LOCK = 7_266_801  # any number that nothing else in this database locks on
+LOCK = 7_266_801
+"""Advisory lock of a running repair, discard or replay: any number that nothing else in this database locks on."""
 _CHUNK = 5_000
 
 
@@ -72,7 +73,7 @@ class Store:
         config = Config()
         config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
         with self._transaction() as connection:
-            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK + 1)))
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(LOCK + 1)))
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
 
@@ -95,7 +96,7 @@ class Store:
     def alone(self) -> Iterator[None]:
         """One repair, discard or replay at a time. Raises StoreError while another one runs."""
         with self._transaction() as connection:
-            if not connection.scalar(sa.select(sa.func.pg_try_advisory_xact_lock(_LOCK))):
+            if not connection.scalar(sa.select(sa.func.pg_try_advisory_xact_lock(LOCK))):
                 raise StoreError("Another repair or replay is running: wait until it has ended.")
             yield
 
@@ -137,14 +138,16 @@ class Store:
             with self._transaction() as connection:
                 connection.execute(RECORDS.update().where(*match).values(**new), rows)
 
-    def pending(self) -> tuple[list[Decision], list[Decided]]:
-        """Repairs with records that are not known to be in Kafka, and these records by position."""
+    def pending(self, only: str | None = None) -> tuple[list[Decision], list[Decided]]:
+        """Repairs (all, or the one with this id) with records that are not known to be in Kafka, and these records by position."""
         statement = (
             sa.select(RECORDS)
             .join(DECISIONS, RECORDS.c.decision_id == DECISIONS.c.decision_id)
             .where(DECISIONS.c.action == "repair", RECORDS.c.replay_offset.is_(None))
             .order_by(DECISIONS.c.made_at, RECORDS.c.topic, RECORDS.c.partition, RECORDS.c.offset)
         )
+        if only is not None:
+            statement = statement.where(DECISIONS.c.decision_id == only)
         with self._transaction() as connection:
             records = [_decided(row) for row in connection.execute(statement).mappings()]
         return self.decisions({record.decision_id for record in records}), records

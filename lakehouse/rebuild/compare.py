@@ -113,14 +113,14 @@ def _first_keys(
             f"SELECT {key}, sum(side) > 0 AS in_live FROM ({both}) GROUP BY {key}, h HAVING sum(side) <> 0 "  # noqa: S608
             f"ORDER BY {key} LIMIT {_FIRST_KEYS}"
         )
-        names = [column[0] for column in rows.description or ()]
-        return [dict(zip(names, row, strict=True)) for row in rows.fetchall()]
+        found: list[dict[str, Any]] = rows.to_arrow_table().to_pylist()
+        return found
 
 
 def connect(settings: Settings, scratch: Path) -> duckdb.DuckDBPyConnection:
     """DuckDB in memory, spilling to `scratch`."""
     scratch.mkdir(parents=True, exist_ok=True)
-    limits = {"memory_limit": f"{settings.duckdb_memory_gb}GB", "temp_directory": str(scratch), "TimeZone": "UTC"}
+    limits = {"memory_limit": f"{settings.duckdb_memory_gb}GB", "temp_directory": str(scratch)}
     return duckdb.connect(config={**limits, "threads": 2, "preserve_insertion_order": "false"})
 
 

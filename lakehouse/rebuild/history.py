@@ -21,9 +21,9 @@ from lakehouse.contracts.judge import judge
 from lakehouse.errors import GlobalMartError
 from lakehouse.ledger import LedgerEntry
 from lakehouse.live import views
-from lakehouse.live.base import Batch, Lake, View
+from lakehouse.live.base import Batch, Lake, View, newest
 from lakehouse.settings import Settings
-from lakehouse.storage import spark_uri
+from lakehouse.storage import open_table, spark_uri
 from lakehouse.tables import Table
 from lakehouse.transforms.parse import RECORD_COLUMNS, parse
 from lakehouse.transforms.refine import RAW, Knowledge, Stamp, refine
@@ -39,6 +39,22 @@ class BronzeError(GlobalMartError):
     """The source of the rebuild cannot be read."""
 
 
+class RebuiltLake(Lake):
+    """The lake as the views of a rebuild see it: what has been made so far, committed to staging or still in `fresh`."""
+
+    def __init__(self, staging: Settings) -> None:
+        super().__init__(staging, {})
+        self._staging = staging
+        self.fresh: dict[str, list[pa.Table]] = {}
+
+    def so_far(self, table: Table, batch_id: int, filter: pc.Expression) -> pa.Table:
+        staged = open_table(self._staging, table).to_pyarrow_dataset()
+        before = filter & (pc.field("batch_id") < batch_id)
+        parts = [staged.to_table(columns=table.schema.names, filter=before, use_threads=False)]
+        parts += [rows.filter(before) for rows in self.fresh.get(table.path, ())]
+        return newest(pa.concat_tables([part.cast(table.schema) for part in parts]).combine_chunks(), table)
+
+
 def rebuilt_tables(live: Iterable[View]) -> list[Table]:
     """The streaming tables that are functions of bronze: silver, the sums, findings, and what the views keep."""
     of_views = {table.path for view in live for table in view.tables}
@@ -47,23 +63,28 @@ def rebuilt_tables(live: Iterable[View]) -> list[Table]:
 
 
 def play(
-    settings: Settings, spark: SparkSession, entries: list[LedgerEntry]
+    settings: Settings, staging: Settings, spark: SparkSession, entries: list[LedgerEntry]
 ) -> Iterator[tuple[int, dict[str, pa.Table]]]:
     """The rows of all tables but bronze, as the stream made them: (last batch, rows by table path) for some batches at a time.
 
     `entries` are all entries of the ledger in their order. Nothing is remembered beyond them: duplicates are looked for over
-    all of bronze, so that one that the stream could no longer recognise is found here.
+    all of bronze, so that one that the stream could no longer recognise is found here. The caller commits to `staging` what
+    it is given before it asks for more: views look there for what they no longer hold.
     """
     knowledge = Knowledge()
-    live = views.load(settings, Lake(settings, {}))
+    lake = RebuiltLake(staging)
+    live = views.load(settings, lake)
     bronze = spark.read.format("delta").load(spark_uri(settings, t.BRONZE_EVENTS))
     before: dict[int, dict[str, datetime]] = {after.batch_id: one.watermarks for one, after in pairwise(entries)}
     for chunk in _chunks([entry for entry in entries if entry.spark_batch_id != NO_BATCH]):
         parsed = _parsed(settings, bronze, chunk[0].batch_id, chunk[-1].batch_id)
         again = _cleaned(settings, spark, parsed)
-        parts: dict[str, list[pa.Table]] = {}
+        lake.fresh = {}
+        batch_ids = parsed["batch_id"].to_numpy()
+        records_of = parsed.drop_columns(["batch_id"])
         for entry in chunk:
-            records = parsed.filter(pc.equal(parsed["batch_id"], entry.batch_id)).drop_columns(["batch_id"])
+            first, after = np.searchsorted(batch_ids, [entry.batch_id, entry.batch_id + 1]).tolist()
+            records = records_of.slice(first, after - first)
             stamp = Stamp(entry.batch_id, entry.started_at, before.get(entry.batch_id, {}), settings.too_old_days)
             refined = refine(records, stamp, knowledge, partial(_same_records, again))
             batch = Batch(
@@ -71,8 +92,8 @@ def play(
             )
             for path, rows in (refined.rows | views.apply(live, batch).rows).items():
                 if path != t.BRONZE_EVENTS.path:
-                    parts.setdefault(path, []).append(rows)
-        yield chunk[-1].batch_id, {path: pa.concat_tables(tables) for path, tables in parts.items()}
+                    lake.fresh.setdefault(path, []).append(rows)
+        yield chunk[-1].batch_id, {path: pa.concat_tables(tables) for path, tables in lake.fresh.items()}
 
 
 def _chunks(entries: list[LedgerEntry]) -> Iterator[list[LedgerEntry]]:
@@ -106,10 +127,7 @@ def _parsed(settings: Settings, bronze: DataFrame, first: int, last: int) -> pa.
 
 def _cleaned(settings: Settings, spark: SparkSession, parsed: pa.Table) -> pa.Table:
     """What the judge finds right after all, parsed without its unknown fields: in one job for all batches instead of one each."""
-    unclear = pc.is_null(parsed[next(iter(CONTRACTS))])
-    for topic in CONTRACTS:
-        unclear = pc.and_(unclear, pc.is_null(parsed[topic]))
-    rows = np.flatnonzero(unclear.to_numpy(zero_copy_only=False))
+    rows = np.flatnonzero(pc.is_null(parsed["record"]).to_numpy(zero_copy_only=False))
     rest = parsed.select(RAW).take(pa.array(rows))
     verdicts = [
         judge(CONTRACTS[record["topic"]], record["value"], record["kafka_at"], settings.too_old_days).cleaned

@@ -17,9 +17,10 @@ from lakehouse.live import views
 from lakehouse.rebuild.compare import Comparison, compare
 from lakehouse.rebuild.history import play, rebuilt_tables
 from lakehouse.rebuild.staging import remove, staged
-from lakehouse.rebuild.swap import stale, swap
+from lakehouse.rebuild.swap import swap, unfinished
 from lakehouse.settings import Settings
 from lakehouse.storage import exists, open_table
+from lakehouse.streams.checkpoint import Checkpoint
 from lakehouse.streams.sinks import Sinks
 from lakehouse.tables import LEDGER_STREAMING, Table
 
@@ -51,13 +52,16 @@ def rebuild(
     """Make silver and live gold again from bronze up to the ledger's last batch, compare, and swap what differs.
 
     A dry run only compares, and may run beside the stream. Otherwise the streaming service must be stopped. `swap_all` also
-    replaces what is equal. Raises LeaseHeldError while another process owns the tables.
+    replaces what is equal. Raises LeaseHeldError while another process owns the tables,
+    CheckpointError where the stream could not go on afterwards.
     """
     name = f"{'dry' if dry_run else 'swap'}-{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
     with nullcontext() if dry_run else Lease(settings, "streaming"):
         if not dry_run:
             remove(settings, "swap-")  # what an earlier one left that was cut short
         entries = _entries(settings)
+        if not dry_run:  # a damaged checkpoint is told before the work, not after it
+            Checkpoint(settings).open(entries[-1], entries[-1].batch_id)
         tables = rebuilt_tables(views.views(settings))
         try:
             _make(settings, staged(settings, name), spark(), entries, tables, say)
@@ -89,7 +93,7 @@ def _make(
     say(f"making {len(tables)} tables from {total:,} records in {len(entries):,} batches")
     counts = {entry.batch_id: entry.counts.get("record_count", 0) for entry in entries}
     done = 0
-    for last, rows in play(settings, spark, entries):
+    for last, rows in play(settings, staging, spark, entries):
         sinks.append(rows, last)
         done = sum(count for batch, count in counts.items() if batch <= last)
         say(f"  batch {last}: {done:,} of {total:,} records")
@@ -114,7 +118,7 @@ def _compare_and_swap(
         say(f"comparing {table.path}")
         comparisons.append(compare(settings, staging, table, last.batch_id if dry_run else None, scratch))
     different = [table for table, found in zip(tables, comparisons, strict=True) if swap_all or not found.is_equal]
-    if not dry_run and (different or stale(settings, tables, last)):
+    if not dry_run and (different or unfinished(settings, tables, last)):
         say(f"swapping {len(different)} tables")
         swap(settings, staging, tables, different, last, now)
     count = sum(entry.counts.get("record_count", 0) for entry in entries)

@@ -16,12 +16,12 @@ from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Wr
 from deltalake.exceptions import CommitFailedError
 
 from lakehouse import tables as t
+from lakehouse.errors import FencedError
 from lakehouse.ledger import LedgerEntry
 from lakehouse.rebuild.history import NO_BATCH
 from lakehouse.settings import Settings
 from lakehouse.storage import open_table
 from lakehouse.streams.checkpoint import Checkpoint
-from lakehouse.errors import FencedError
 from lakehouse.streams.sinks import Sinks
 from lakehouse.tables import Table
 
@@ -61,9 +61,10 @@ def swap(
     return versions
 
 
-def stale(settings: Settings, made: Collection[Table], last: LedgerEntry) -> bool:
-    """Whether some table's newest version is not the ledger's: a swap was cut short, or the tables were compacted."""
-    return any(version != last.table_versions.get(path, 0) for path, version in _unproven(settings, made, last).items())
+def unfinished(settings: Settings, made: Collection[Table], last: LedgerEntry) -> bool:
+    """Whether an earlier swap was cut short: `last` is its first entry, and some table has left the version that it names."""
+    now = _unproven(settings, made, last)
+    return last.spark_batch_id == NO_BATCH and any(now[path] != last.table_versions.get(path, 0) for path in now)
 
 
 def _unproven(settings: Settings, made: Collection[Table], last: LedgerEntry) -> dict[str, int]:
