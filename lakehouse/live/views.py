@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 from lakehouse.live.base import Batch, Lake, Output, View
+from lakehouse.live.carts import CartsView
+from lakehouse.live.confirm import Confirm
+from lakehouse.live.finality import FinalityView
+from lakehouse.live.inventory import InventoryView
+from lakehouse.live.rates import RatesView
+from lakehouse.live.sessions import SessionsView
 from lakehouse.settings import Settings
 from lakehouse.tables import ALERTS, ANOMALIES
 from lakehouse.transforms.findings import alert_rows, anomaly_rows
+from lakehouse.transforms.stock import StockRules
 
 
 def views(settings: Settings) -> list[View]:
     """All views, not loaded yet, in the order in which they take a batch."""
-    return []
+    return [
+        RatesView(),
+        FinalityView(),
+        SessionsView(settings),
+        CartsView(settings),
+        InventoryView(StockRules.of(settings)),
+        Confirm(),
+    ]
 
 
 def load(settings: Settings, lake: Lake) -> list[View]:

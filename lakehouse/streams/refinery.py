@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
@@ -15,6 +16,7 @@ from lakehouse import tables as t
 from lakehouse.ledger import LedgerEntry
 from lakehouse.live import views
 from lakehouse.live.base import Batch, View
+from lakehouse.live.rates import consumer_lag
 from lakehouse.settings import Settings
 from lakehouse.streams.checkpoint import Checkpoint, Generation
 from lakehouse.streams.markers import Outbox, closing_span, split_marks
@@ -39,6 +41,7 @@ class Refinery:
         knowledge: Knowledge,
         live: list[View],
         outbox: Outbox,
+        ends: Callable[[], dict[str, int]],
         last: LedgerEntry | None,
     ) -> None:
         self._settings = settings
@@ -49,6 +52,7 @@ class Refinery:
         self._knowledge = knowledge
         self._live = live
         self._outbox = outbox
+        self._ends = ends
         self._maintenance = sinks.maintenance()
         self._delay = timedelta(minutes=settings.watermark_delay_minutes)
         self._closing = closing_span(settings)
@@ -92,6 +96,7 @@ class Refinery:
         clock.append(time.perf_counter())
 
         self._sinks.append(refined.rows | said.rows, batch_id)
+        lag = consumer_lag(records, intent.started_at, next_offsets, self._ends())
         clock.append(time.perf_counter())
 
         entry = LedgerEntry(
@@ -105,6 +110,8 @@ class Refinery:
             table_versions={path: v for path, v in self._sinks.versions().items() if path != t.LEDGER_STREAMING.path},
             counts=refined.counts,
             waiting_marks=tuple(waiting),
+            lag_records=lag.records,
+            lag_seconds=lag.seconds,
         )
         self._sinks.append({t.LEDGER_STREAMING.path: entry.to_rows()}, batch_id)
         self.last = entry

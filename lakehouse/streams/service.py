@@ -29,7 +29,7 @@ from lakehouse.settings import Settings, load_settings
 from lakehouse.streams.checkpoint import Checkpoint
 from lakehouse.streams.jvm import adopt_jvm, wait_for_old_jvm
 from lakehouse.streams.knowledge import load_knowledge
-from lakehouse.streams.markers import IdleWatch, Outbox
+from lakehouse.streams.markers import MARKERS, IdleWatch, Outbox
 from lakehouse.streams.refinery import Refinery
 from lakehouse.streams.sinks import Sinks
 from lakehouse.streams.source import ALL_TOPICS, read_records
@@ -116,7 +116,20 @@ def _stream(
     live = views.load(settings, lake)
     outbox = _wait_until(lambda: Outbox(settings), pulse, stop, "Kafka", (KafkaError,))
     idle = IdleWatch(settings)
-    refinery = Refinery(settings, spark, sinks, checkpoint, generation, load_knowledge(settings), live, outbox, ledger)
+    batch_offsets = KafkaOffsets(settings)  # a connection of its own: batches run in a thread of their own
+    inputs = {topic: count for topic, count in partitions.items() if topic != MARKERS}
+    refinery = Refinery(
+        settings,
+        spark,
+        sinks,
+        checkpoint,
+        generation,
+        load_knowledge(settings),
+        live,
+        outbox,
+        lambda: _ends(batch_offsets, inputs),
+        ledger,
+    )
     records = read_records(spark, settings, generation.start_offsets, partitions)
     writer = (
         parse(records, settings.too_old_days)
@@ -156,13 +169,19 @@ def _raise_unless_harmless(error: StreamingQueryException | None, cause: BaseExc
     raise GlobalMartError(f"The streaming query ended: {cause or error or 'it was stopped from outside'}")
 
 
+def _ends(offsets: KafkaOffsets, partitions: dict[str, int]) -> dict[str, int]:
+    """Where Kafka's partitions end; nothing while it does not answer, since a batch need not fail for a figure about it."""
+    try:
+        return offsets.ends(partitions)
+    except KafkaError:
+        return {}
+
+
 def _lag(last: LedgerEntry | None, offsets: KafkaOffsets, partitions: dict[str, int]) -> int | None:
     """Records in Kafka that no batch has committed yet; None while Kafka does not answer."""
     taken = last.next_offsets if last else {}
-    try:
-        return sum(end - taken.get(name, 0) for name, end in offsets.ends(partitions).items())
-    except KafkaError:
-        return None
+    ends = _ends(offsets, partitions)
+    return sum(end - taken.get(name, 0) for name, end in ends.items()) if ends else None
 
 
 def _wait_until(
