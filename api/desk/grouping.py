@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from api.desk.model import DESK, SEVERITY_RANK, Alert, Change
+from api.desk.rules import Grouping as Rules
 from lakehouse.findings import Finding, Verdict
 
 
 @dataclass(frozen=True)
 class Member:
-    """A finding that was counted before: its alert (None where it was retracted before it was raised) and last verdict."""
+    """A finding that was taken before: its last verdict, and the alert that it counts for, if any."""
 
     alert_id: str | None
     verdict: Verdict
@@ -22,8 +23,7 @@ class Grouping:
     """Takes findings one by one into what is known, and keeps what it changed.
 
     `alerts`: every alert that is not resolved and has one of the fingerprints, and the alerts of the known findings.
-    `last_resolved`: per fingerprint, the alert that was resolved last. `window`: how long after an alert's latest event
-    another of its kind still belongs to it.
+    `last_resolved`: per fingerprint, the alert that was resolved last.
     """
 
     def __init__(
@@ -31,13 +31,13 @@ class Grouping:
         alerts: Iterable[Alert],
         members: Mapping[str, Member],
         last_resolved: Mapping[str, str],
-        window: Callable[[str], timedelta],
+        rules: Rules,
     ) -> None:
         self._alerts = {alert.alert_id: alert for alert in alerts}
         self._current = {a.fingerprint: a for a in self._alerts.values() if a.state != "resolved"}
         self._members = dict(members)
         self._last_resolved = dict(last_resolved)
-        self._window = window
+        self._rules = rules
         self.touched: dict[str, Alert] = {}
         self.taken: dict[str, tuple[Finding, str | None]] = {}
         self.changes: list[Change] = []
@@ -50,22 +50,28 @@ class Grouping:
             self._remember(finding, self._count(finding, now))
         elif member.verdict != "retracted" and finding.verdict == "retracted":
             self._remember(finding, member.alert_id)
-            self._withdraw(self._touch(str(member.alert_id)), finding, now)
+            if member.alert_id is not None:
+                self._withdraw(self._touch(member.alert_id), finding, now)
         elif member.verdict == "raised" and finding.verdict == "confirmed":
             self._remember(finding, member.alert_id)
-            alert = self._touch(str(member.alert_id))
-            alert.detail, alert.evidence, alert.last_seen_at = finding.detail, finding.evidence, now
+            if member.alert_id is not None:
+                alert = self._touch(member.alert_id)
+                alert.detail, alert.evidence, alert.last_seen_at = finding.detail, finding.evidence, now
         else:
             self.repeated_count += 1
 
     def _count(self, finding: Finding, now: datetime) -> str | None:
-        """The id of the alert that the finding belongs to, a new one where it has to be."""
+        """The id of the alert that the finding counts for, a new one where it has to be."""
         if finding.verdict == "retracted":
             return None
         alert = self._current.get(finding.fingerprint)
+        if finding.kind in self._rules.all_clear:
+            if alert is not None:
+                self._close(self._touch(alert.alert_id), finding.detail or finding.title, now)
+            return None
         if alert is not None and self._is_over(alert, finding):
             # Silently: the new alert, linked to this one, says all there is to say.
-            words = f"nothing for {self._window(alert.kind)}, then it came again as {finding.finding_id}"
+            words = f"nothing for {self._rules.window(alert.kind)}, then it came again as {finding.finding_id}"
             self._close(self._touch(alert.alert_id), words, now, is_told=False)
             alert = None
         if alert is None:
@@ -77,7 +83,7 @@ class Grouping:
         """A snoozed alert keeps what comes, however late: that is what was asked for."""
         if alert.state == "snoozed":
             return False
-        return finding.event_at - alert.last_event_at > self._window(alert.kind)
+        return finding.event_at - alert.last_event_at > self._rules.window(alert.kind)
 
     def _open(self, finding: Finding, now: datetime) -> str:
         alert = Alert(
@@ -106,7 +112,8 @@ class Grouping:
         alert.count += 1
         alert.last_seen_at = now
         alert.last_event_at = max(alert.last_event_at, finding.event_at)
-        alert.title, alert.detail, alert.evidence = finding.title, finding.detail, finding.evidence
+        alert.kind, alert.title, alert.detail = finding.kind, finding.title, finding.detail
+        alert.evidence = finding.evidence
         is_worse = SEVERITY_RANK[finding.severity] > SEVERITY_RANK[alert.severity]
         if is_worse:
             alert.severity = finding.severity

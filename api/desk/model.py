@@ -22,8 +22,8 @@ SEVERITY_RANK: dict[str, int] = {"info": 0, "warning": 1, "critical": 2}
 class Alert:
     """Findings of one fingerprint that belong together; the fields are the columns of `desk.alerts`.
 
-    `alert_id` is the id of its first finding. `count`: findings that stand, each id once. Title, detail and evidence are
-    the newest finding's, the severity is the highest there was. `event_at` and `last_event_at` are event times of the first
+    `alert_id` is the id of its first finding. `count`: findings that stand, each id once. Kind, title, detail and evidence
+    are the newest finding's, the severity is the highest there was. `event_at` and `last_event_at` are event times of the first
     finding and the latest; `first_seen_at` and `last_seen_at` say when the desk took them. `reason`: why it was resolved.
     `revision` counts what happened to it.
     """

@@ -29,10 +29,14 @@ class _Section(BaseModel):
 
 
 class Grouping(_Section):
-    """`window_minutes` for all kinds; `by_kind` for some, its keys are patterns, of which the first that fits counts."""
+    """`window_minutes` for all kinds; `by_kind` for some, its keys are patterns, of which the first that fits counts.
+
+    `all_clear`: kinds that say that it is over. They resolve the alert of their fingerprint and never open one.
+    """
 
     window_minutes: Positive = 60
     by_kind: dict[str, Positive] = Field(default_factory=dict)
+    all_clear: tuple[str, ...] = ("back_in_stock",)
 
     def window(self, kind: str) -> timedelta:
         for pattern, minutes in self.by_kind.items():

@@ -19,7 +19,7 @@ from lakehouse.findings import Finding
 
 _INTAKE_LOCK = 4_711_002
 _ALERT = [alerts.c[one.name] for one in fields(Alert)]
-_CHANGEABLE = [c.name for c in alerts.c if c.name not in {"alert_id", "kind", "fingerprint", "first_seen_at"}]
+_CHANGEABLE = [c.name for c in alerts.c if c.name not in {"alert_id", "fingerprint", "first_seen_at"}]
 
 
 def lock_intake(connection: Connection) -> None:
@@ -50,7 +50,7 @@ def load(connection: Connection, taken: Sequence[Finding], rules: AlertRules) ->
         .order_by(alerts.c.fingerprint, alerts.c.changed_at.desc())
     )
     last_resolved = {row.fingerprint: row.alert_id for row in resolved}
-    return Grouping(map(as_alert, rows), members, last_resolved, rules.grouping.window)
+    return Grouping(map(as_alert, rows), members, last_resolved, rules.grouping)
 
 
 def as_alert(row: Row[Any]) -> Alert:

@@ -64,7 +64,7 @@ alerts = Table(
 # The one guard against a second alert for the same trouble, whoever writes.
 Index("uq_alerts_current", alerts.c.fingerprint, unique=True, postgresql_where=text("state <> 'resolved'"))
 
-# One finding, counted once; `alert_id` is null where it was retracted before it was raised.
+# One finding, counted once; `alert_id` is null where it counts for none: retracted before it was raised, or an all-clear.
 findings = Table(
     "findings",
     metadata,

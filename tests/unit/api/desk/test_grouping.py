@@ -9,6 +9,7 @@ from typing import Any
 
 from api.desk.grouping import Grouping, Member
 from api.desk.model import Alert
+from api.desk.rules import Grouping as Rules
 from lakehouse.findings import Finding
 
 AT = datetime(2026, 5, 4, 10, 0, tzinfo=UTC)
@@ -34,7 +35,7 @@ def finding(number: int = 1, minutes: float = 0, **changes: Any) -> Finding:
 def grouping(
     *alerts: Alert, members: Mapping[str, Member] | None = None, resolved: Mapping[str, str] | None = None
 ) -> Grouping:
-    return Grouping(alerts, members or {}, resolved or {}, lambda _kind: timedelta(hours=1))
+    return Grouping(alerts, members or {}, resolved or {}, Rules(window_minutes=60))
 
 
 def taken(*findings: Finding, now: datetime = NOW, group: Grouping | None = None) -> Grouping:
@@ -96,6 +97,28 @@ def test_a_finding_known_from_before_is_not_counted_again() -> None:
 
 def test_a_confirmation_whose_raising_never_came_opens_the_alert() -> None:
     assert counts(taken(finding(verdict="confirmed"))) == [("f1", "open", 1, 0)]
+
+
+def test_an_all_clear_closes_the_alert_counts_for_none_and_opens_none() -> None:
+    clear = finding(9, kind="back_in_stock", severity="info", detail="40 units again")
+    group = taken(
+        clear, finding(1), finding(2, kind="out_of_stock", severity="critical"), replace(clear, finding_id="f10")
+    )
+    assert counts(group) == [("f1", "resolved", 2, 0)]
+    assert (group.touched["f1"].kind, group.touched["f1"].reason) == ("out_of_stock", "40 units again")
+    assert moments(group) == [("f1", "opened", True), ("f1", "escalated", True), ("f1", "resolved", True)]
+    assert {key: alert_id for key, (_, alert_id) in group.taken.items()} == {
+        "f9": None,
+        "f1": "f1",
+        "f2": "f1",
+        "f10": None,
+    }
+
+
+def test_an_all_clear_taken_back_changes_no_alert() -> None:
+    off = finding(9, kind="back_in_stock", verdict="retracted")
+    group = taken(off, group=grouping(members={"f9": Member(None, "raised")}))
+    assert (counts(group), group.changes) == ([], [])
 
 
 def test_the_last_retraction_closes_the_alert_with_its_reason() -> None:

@@ -42,6 +42,7 @@ def test_the_shipped_rules_are_those_of_the_code_but_for_routes_and_windows() ->
     shipped = load_rules(Settings(_env_file=None).alert_rules)
     default = AlertRules()
     assert (shipped.delivery, shipped.channels, shipped.watch) == (default.delivery, default.channels, default.watch)
+    assert shipped.grouping.all_clear == default.grouping.all_clear
 
 
 @pytest.mark.parametrize(
