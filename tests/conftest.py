@@ -94,6 +94,7 @@ def stack_home(jars_dir: Path) -> Iterator[Path]:
         envfile.ensure_env(home / "state", envfile.random_ports())
         with (home / ".env").open("a") as file:  # small batches: more moments between two of them, shorter retries
             file.write("GLOBALMART_STREAM_MAX_OFFSETS=20000\n")
+            file.write("GLOBALMART_REALTIME_TRIGGER_MINUTES=0.5\n")  # a product is known within a test's patience
         get_settings.cache_clear()
         try:
             yield home

@@ -20,7 +20,7 @@ from typing import TypeVar
 
 from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.streaming.query import StreamingQuery
 
@@ -63,28 +63,30 @@ _WRITER = {
 
 
 class Lane:
-    """The query and its catalogue. One Spark session, one query at a time."""
+    """The query and its catalogue, which lies at `catalogue`. One Spark session, one query at a time."""
 
-    def __init__(self, settings: Settings, spark: SparkSession, partitions: int) -> None:
+    def __init__(self, settings: Settings, spark: SparkSession, catalogue: Path, partitions: int) -> None:
         self._settings = settings
         self._spark = spark
         self._partitions = partitions
         self._checkpoint = settings.state_dir / "realtime" / "checkpoint"
-        self._borders_seen = 0
+        self._said = self._messages(catalogue)
         self.query: StreamingQuery | None = None
 
-    def start(self, catalogue: Path) -> None:
-        """Start where the last query left off, or at the newest record after a long absence."""
-        away = _age_seconds(self._checkpoint)
-        if away is not None and away > self._settings.realtime_away_minutes * 60:
-            log.info("away for %.0f minutes: starting at the newest record", away / 60)
-            shutil.rmtree(self._checkpoint)
+    def _messages(self, catalogue: Path) -> DataFrame:
         reader = self._spark.readStream.format("kafka").options(**_READER).option("subscribe", ",".join(LIVE_TOPICS))
         reader = reader.option("kafka.bootstrap.servers", self._settings.kafka_bootstrap_servers)
         raw = reader.option("startingOffsets", "latest").load()
         records = raw.select("topic", "partition", "offset", "value", F.col("timestamp").alias("kafka_at"))
-        said = judge(records, self._spark.read.format("delta").load(str(catalogue)))
-        writer = said.writeStream.format("kafka").options(**_WRITER).outputMode("update").queryName(NAME)
+        return judge(records, self._spark.read.format("delta").load(str(catalogue)))
+
+    def start(self) -> None:
+        """Start where the last query left off, or at the newest record after a long absence."""
+        away = _age_seconds(self._checkpoint)
+        if away is not None and away > self._settings.realtime_away_minutes * 60:
+            log.info("away for %.0f minutes: starting at the newest record", away / 60)
+            self.forget()
+        writer = self._said.writeStream.format("kafka").options(**_WRITER).outputMode("update").queryName(NAME)
         writer = writer.option("kafka.bootstrap.servers", self._settings.kafka_bootstrap_servers)
         writer = writer.option("checkpointLocation", self._checkpoint.as_uri())
         # PySpark 4.1 has no call for this trigger
@@ -128,9 +130,9 @@ def run(settings: Settings) -> None:
     spark = build_session(_with_slots(settings, partitions), f"globalmart-{NAME}", settings.realtime_memory_gb, _SPARK)
     adopt_jvm(settings, spark, NAME)
     retractions = _wait_until(lambda: Retractions(settings, settings.realtime_away_minutes * 60), pulse, stop)
-    lane = Lane(settings, spark, partitions)
+    lane = Lane(settings, spark, catalogue.path, partitions)
     while not stop.is_set():
-        lane.start(catalogue.path)
+        lane.start()
         _watch(lane, catalogue, retractions, pulse, stop)
         lane.stop()
 

@@ -11,7 +11,6 @@ from string import Formatter
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from lakehouse.contracts import CONTRACTS
 from lakehouse.live.anomalies.rules import (
     AMOUNT_OUTLIER,
     AMOUNT_OUTLIER_FACTOR,
@@ -31,13 +30,11 @@ MAX_LINES = 8
 LIVE_MINUTES = 60
 """What happened longer before its Kafka time is history or very late: no live event, and a stale alert helps nobody."""
 
-_MONEY = "decimal(18,2)"
-_LINE = f"array<struct<product_id: string, quantity: int, price: {_MONEY}>>"
-_EVENT = {
-    "event_id": "string", "event_type": "string", "timestamp": "timestamp", "user_id": "string", "session_id": "string",
-    "country": "string", "transaction_id": "string", "cart_id": "string", "action": "string", "reason": "string",
-    "device": "string", "payment_method": "string", "total_amount": _MONEY,
-}  # fmt: skip
+_LINE = "array<struct<product_id: string, quantity: int, price: decimal(18,2)>>"
+_EVENT = (
+    "event_id", "event_type", "timestamp", "user_id", "session_id", "country", "transaction_id", "cart_id", "action", "reason",
+    "device", "payment_method", "total_amount",
+)  # fmt: skip
 
 
 def judge(records: DataFrame, catalogue: DataFrame) -> DataFrame:
@@ -49,39 +46,31 @@ def judge(records: DataFrame, catalogue: DataFrame) -> DataFrame:
     A finding's `detected_at` is the record's Kafka time, so that a record judged twice gives the same bytes.
     """
     place = ["topic", "partition", "offset", "kafka_at"]
-    joined = parse(records).select(*place, F.coalesce(*(_event(topic) for topic in LIVE_TOPICS)).alias("event"))
+    joined = parse(records).select(*place, _event().alias("event"))
     for number in range(MAX_LINES):
         listed = F.struct("name", "category", F.col("price").alias("catalogue_price"), "usual_price")
         listing = catalogue.select(F.col("product_id").alias(f"_id{number}"), listed.alias(f"_listed{number}"))
         product_id = F.get(F.col("event")["lines"], number)["product_id"]
         joined = joined.join(F.broadcast(listing), product_id == F.col(f"_id{number}"), "left")
-    event = F.col("event")
-    lines = F.array(*(_line(event["lines"], number) for number in range(MAX_LINES)))
-    lined = joined.select(*place, "event", F.slice(lines, 1, F.size(event["lines"])).alias("lines"))
+    lines = F.array(*(_line(F.col("event")["lines"], number) for number in range(MAX_LINES)))
+    staged = joined.select(*place, "event", F.slice(lines, 1, F.size(F.col("event")["lines"])).alias("lines"))
+    # in stages: what is named once is worked out once, and planned once
+    staged = staged.withColumns({"mispriced": _mispriced(), "bulk": _bulk(), "usual": _usual()})
+    staged = staged.withColumns({"worst_price": _worst_price(), "worst_bulk": _worst_bulk()})
     said = F.array(_live_event(), _price_mismatch(), _quantity_burst(), _amount_outlier())
-    return lined.select(F.inline(F.filter(said, lambda message: message.isNotNull())))
+    return staged.select(F.inline(F.filter(said, lambda message: message.isNotNull())))
 
 
-def _event(topic: str) -> Column:
-    """A live record of `topic` in the one form of all topics: what it lacks is null. Null where it is not for this lane."""
-    record = F.col(topic)
-    product = {"product_id": "string", "quantity": "int", "price": _MONEY}
-    fields = {name: record[name].cast(kind) for name, kind in _EVENT.items() if name in _names(topic)}
-    if topic == "transactions":
-        lines = record["products"]
-    else:
-        given = {"quantity": record["change"]} if topic == "inventory_events" else {}
-        given |= {name: record[name] for name in product if name in _names(topic)}
-        parts = [given.get(name, F.lit(None)).cast(kind).alias(name) for name, kind in product.items()]
-        lines = F.array(F.struct(*parts))
-    members = [fields.get(name, F.lit(None).cast(kind)).alias(name) for name, kind in _EVENT.items()]
+def _event() -> Column:
+    """A live record in the one form of all topics: what it lacks is null. Null where it is not for this lane."""
+    record = F.col("record")
+    quantity = F.coalesce(record["quantity"], record["change"]).alias("quantity")
+    single = F.struct(record["product_id"], quantity, record["price"])
+    lines = F.coalesce(record["products"], F.array(single)).cast(_LINE)
+    members = [record[name].alias(name) for name in _EVENT]
     oldest = F.col("kafka_at") - F.expr(f"INTERVAL {LIVE_MINUTES} MINUTES")
-    is_live = record.isNotNull() & (record["timestamp"] >= oldest) & (F.size(lines) <= MAX_LINES)
-    return F.when(is_live, F.struct(*members, lines.cast(_LINE).alias("lines")))
-
-
-def _names(topic: str) -> set[str]:
-    return {item.name for item in CONTRACTS[topic].fields}
+    is_live = F.col("topic").isin(*LIVE_TOPICS) & (record["timestamp"] >= oldest) & (F.size(lines) <= MAX_LINES)
+    return F.when(is_live, F.struct(*members, lines.alias("lines")))
 
 
 def _line(lines: Column, number: int) -> Column:
@@ -105,46 +94,67 @@ def _live_event() -> Column:
     return F.when(event.isNotNull(), _message(LIVE_EVENTS, key, body))
 
 
-def _price_mismatch() -> Column:
-    def gap(line: Column) -> Column:
-        return F.abs(line["price"] - line["catalogue_price"])
+def _gap(line: Column) -> Column:
+    return F.abs(line["price"] - line["catalogue_price"])
 
-    odd = F.filter("lines", lambda line: gap(line) * 100 > line["catalogue_price"] * PRICE_TOLERANCE_PERCENT)
-    worst = _worst(odd, lambda line: _score(_cents(line["catalogue_price"]) * PRICE_TOLERANCE_PERCENT, _cents(gap(line)) * 100))
+
+def _mispriced() -> Column:
+    return F.filter("lines", lambda line: _gap(line) * 100 > line["catalogue_price"] * PRICE_TOLERANCE_PERCENT)
+
+
+def _bulk() -> Column:
+    return F.filter("lines", lambda line: line["quantity"] >= QUANTITY_BURST_UNITS)
+
+
+def _usual() -> Column:
+    wide = "decimal(38,2)"
+    return F.aggregate("lines", F.lit(0).cast(wide), lambda sum_, line: (sum_ + line["usual_price"]).cast(wide))
+
+
+def _worst_price() -> Column:
+    def score_of(line: Column) -> Column:
+        return _score(_cents(line["catalogue_price"]) * PRICE_TOLERANCE_PERCENT, _cents(_gap(line)) * 100)
+
+    return _worst("mispriced", score_of)
+
+
+def _worst_bulk() -> Column:
+    return _worst("bulk", lambda line: _score(F.lit(QUANTITY_BURST_UNITS), line["quantity"]))
+
+
+def _price_mismatch() -> Column:
+    worst = F.col("worst_price")
     values = {
         "product_id": worst["product_id"],
         "price": worst["price"].cast("string"),
         "catalogue_price": worst["catalogue_price"].cast("string"),
     }
-    evidence = {
-        "lines": F.transform(odd, lambda line: _shown(line, ("catalogue_price", "line_number", "price", "product_id")))
-    }
-    return _finding(PRICE_MISMATCH, F.size(odd) > 0, worst["score"], values, evidence)
+    shown = ("catalogue_price", "line_number", "price", "product_id")
+    evidence = {"lines": F.transform("mispriced", lambda line: _shown(line, shown))}
+    return _finding(PRICE_MISMATCH, worst.isNotNull(), worst["score"], values, evidence)
 
 
 def _quantity_burst() -> Column:
-    odd = F.filter("lines", lambda line: line["quantity"] >= QUANTITY_BURST_UNITS)
-    worst = _worst(odd, lambda line: _score(F.lit(QUANTITY_BURST_UNITS), line["quantity"]))
+    worst = F.col("worst_bulk")
     values = {
         "product_id": worst["product_id"],
         "quantity": worst["quantity"].cast("string"),
         "threshold": F.lit(str(QUANTITY_BURST_UNITS)),
     }
     evidence = {
-        "lines": F.transform(odd, lambda line: _shown(line, ("line_number", "product_id", "quantity"))),
+        "lines": F.transform("bulk", lambda line: _shown(line, ("line_number", "product_id", "quantity"))),
         "threshold": F.lit(QUANTITY_BURST_UNITS),
     }
-    return _finding(QUANTITY_BURST, F.size(odd) > 0, worst["score"], values, evidence)
+    return _finding(QUANTITY_BURST, worst.isNotNull(), worst["score"], values, evidence)
 
 
 def _amount_outlier() -> Column:
-    total = F.col("event")["total_amount"]
-    wide = "decimal(38,2)"
-    usual = F.aggregate("lines", F.lit(0).cast(wide), lambda sum_, line: (sum_ + line["usual_price"]).cast(wide))
+    total, usual = F.col("event")["total_amount"], F.col("usual")
     limit = usual * AMOUNT_OUTLIER_FACTOR
     values = {"total_amount": total.cast("string"), "usual_amount": usual.cast("string")}
     evidence = {"factor": F.lit(AMOUNT_OUTLIER_FACTOR), **values}
-    return _finding(AMOUNT_OUTLIER, (usual > 0) & (total >= limit), _score(_cents(limit), _cents(total)), values, evidence)
+    strikes = (usual > 0) & (total >= limit)
+    return _finding(AMOUNT_OUTLIER, strikes, _score(_cents(limit), _cents(total)), values, evidence)
 
 
 def _score(threshold: Column, measure: Column) -> Column:
@@ -157,7 +167,7 @@ def _cents(money: Column) -> Column:
     return money * 100
 
 
-def _worst(odd: Column, score_of) -> Column:  # type: ignore[no-untyped-def]
+def _worst(odd: str, score_of) -> Column:  # type: ignore[no-untyped-def]
     """The line with the highest score, the first of several, with its `score`; null where there is none."""
     ranked = F.transform(
         odd,
