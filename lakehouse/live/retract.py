@@ -49,7 +49,7 @@ class Claims:
 def retraction(claim: Finding, prices: PriceBook, at: datetime) -> Finding:
     """The durable path's word against `claim`, said at `at`: the same id, with the catalogue's prices at event time beside those of the lane."""
     evidence = dict(claim.evidence)
-    reason = "The record was refused or repeats another, or the catalogue of its time makes it ordinary."
+    reason = "The order is usual by the catalogue of its time or for its customer, or the record was refused."
     if claim.kind == PRICE_MISMATCH.kind:
         evidence["lines"] = [_with_price_then(line, prices, claim.event_at) for line in evidence["lines"]]
         if any(line["catalogue_price_at_event"] != line["catalogue_price"] for line in evidence["lines"]):
