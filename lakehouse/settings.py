@@ -120,6 +120,9 @@ class Settings(BaseSettings):
     stock_rate_days: float = Field(
         7, gt=0, description="Mean age in days of the sales that the sell rate of a product is made of."
     )
+    stream_accept_loss: bool = Field(
+        False, description="Start although Kafka has lost records that the lake has not taken, and go on after them."
+    )
     compact_files: int = Field(
         200, ge=2, description="A streaming table is compacted when it has gained more than this many files."
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -51,14 +52,17 @@ class Checkpoint:
             )
         self._root = Path(unquote(address.path)) / "refine"
 
-    def open(self, ledger: LedgerEntry | None, last_batch: int) -> Generation:
+    def open(
+        self, ledger: LedgerEntry | None, last_batch: int, skipped_to: Mapping[str, int] | None = None
+    ) -> Generation:
         """The generation to run: the newest on disk if it is whole and the ledger's, else a new one where the ledger ends.
 
-        `last_batch` is the highest batch that any sink has seen; a new generation numbers above it.
+        `last_batch` is the highest batch that any sink has seen; a new generation numbers above it. With `skipped_to` it is a new one
+        in any case, which starts at these offsets where they lie after the ledger's.
         """
         newest = max((int(folder.name) for folder in self._root.glob("[0-9]*") if folder.is_dir()), default=0)
         reached = ledger.generation if ledger else 0
-        if newest and newest >= reached:
+        if newest and newest >= reached and not skipped_to:
             generation = self._read(newest)
             if generation is not None:
                 self._check(generation, ledger)
@@ -66,6 +70,7 @@ class Checkpoint:
         number = max(newest, reached) + 1
         first_batch = max(last_batch, ledger.batch_id if ledger else -1) + 1
         offsets = dict(ledger.next_offsets) if ledger else {}
+        offsets |= {name: max(offset, offsets.get(name, 0)) for name, offset in (skipped_to or {}).items()}
         return Generation(number, first_batch, offsets, is_new=True)
 
     def begin(self, generation: Generation) -> None:

@@ -26,6 +26,7 @@ from lakehouse.live import views
 from lakehouse.live.base import Lake
 from lakehouse.session import build_session
 from lakehouse.settings import Settings, load_settings
+from lakehouse.streams import retention
 from lakehouse.streams.checkpoint import Checkpoint
 from lakehouse.streams.jvm import adopt_jvm, wait_for_old_jvm
 from lakehouse.streams.knowledge import load_knowledge
@@ -105,7 +106,7 @@ def _stream(
     sinks.create_missing()
     ledger = last_entry(storage.open_table(settings, LEDGER_STREAMING))
     checkpoint = Checkpoint(settings)
-    generation = checkpoint.open(ledger, sinks.last_batch())
+    generation = checkpoint.open(ledger, sinks.last_batch(), _skipped_to(settings, ledger, offsets, partitions))
     if generation.is_new:
         log.info("generation %s starts at batch %s", generation.number, generation.first_batch)
         sinks.restore(ledger.table_versions if ledger else {}, spared=LEDGER_STREAMING)
@@ -151,8 +152,22 @@ def _stream(
                 stop.wait(_MARK_SECONDS)
             stop.wait(1)
         if not stop.is_set():
+            retention.check(refinery.last.next_offsets if refinery.last else {}, _starts(offsets, partitions))
             _raise_unless_harmless(query.exception(), refinery.error)
     query.stop()
+
+
+def _skipped_to(
+    settings: Settings, ledger: LedgerEntry | None, offsets: KafkaOffsets, partitions: dict[str, int]
+) -> dict[str, int] | None:
+    """Where to go on after records that Kafka has lost, if that is allowed. Raises LostRecordsError where it is not."""
+    starts, taken = offsets.starts(partitions), ledger.next_offsets if ledger else {}
+    if not settings.stream_accept_loss:
+        retention.check(taken, starts)
+    lost = retention.lost_records(taken, starts)
+    for name, (first, last) in lost.items():
+        log.error("going on without %s offsets %d to %d, which Kafka has lost", name, first, last)
+    return {name: starts[name] for name in lost} or None
 
 
 def _raise_unless_harmless(error: StreamingQueryException | None, cause: BaseException | None) -> None:
@@ -173,6 +188,14 @@ def _ends(offsets: KafkaOffsets, partitions: dict[str, int]) -> dict[str, int]:
     """Where Kafka's partitions end; nothing while it does not answer, since a batch need not fail for a figure about it."""
     try:
         return offsets.ends(partitions)
+    except KafkaError:
+        return {}
+
+
+def _starts(offsets: KafkaOffsets, partitions: dict[str, int]) -> dict[str, int]:
+    """Where Kafka's partitions begin; nothing while it does not answer."""
+    try:
+        return offsets.starts(partitions)
     except KafkaError:
         return {}
 

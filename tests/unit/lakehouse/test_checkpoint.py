@@ -102,3 +102,9 @@ def test_old_intents_are_cleared(started):
 def test_checkpoint_must_be_on_files(file_settings):
     with pytest.raises(SettingsError, match="GLOBALMART_CHECKPOINT_URI"):
         Checkpoint(file_settings.model_copy(update={"checkpoint_uri": "s3a://lake/checkpoints"}))
+
+
+def test_lost_records_start_a_new_generation_after_them(started):
+    checkpoint, _ = started
+    second = checkpoint.open(entry(), 3, {"users/0": 9, "users/1": 2})
+    assert second == Generation(2, 4, {"users/0": 9, "users/1": 2}, is_new=True)
