@@ -162,7 +162,7 @@ class Lease:
         else:
             self._term = 1
         try:
-            self._tag = self._store.write(self._text(), found[1] if found else None)
+            self._tag = self._write(found[1] if found else None)
         except StaleError:
             raise LeaseHeldError(f"Another process took the {self._name} lease at this very moment.") from None
         threading.Thread(target=self._renew, name=f"lease-{self._name}", daemon=True).start()
@@ -179,7 +179,7 @@ class Lease:
         renewed = time.monotonic()
         while not self._stop.wait(self._seconds / 3):
             try:
-                self._tag = self._store.write(self._text(), self._tag)
+                self._tag = self._write(self._tag)
                 renewed = time.monotonic()
             except StaleError:
                 if not self._stop.is_set():
@@ -189,6 +189,17 @@ class Lease:
                 if time.monotonic() - renewed > self._seconds:
                     self._on_lost()
                     return
+
+    def _write(self, tag: str | None) -> str:
+        """Write the lease anew. What is there may be ours already: of a try whose answer was lost. Raises StaleError."""
+        text = self._text()
+        try:
+            return self._store.write(text, tag)
+        except StaleError:
+            found = self._store.read()
+            if found is not None and found[0] == text:
+                return found[1]
+            raise
 
     def _text(self, released: bool = False) -> str:
         me = psutil.Process()

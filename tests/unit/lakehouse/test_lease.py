@@ -8,7 +8,7 @@ import time
 import pytest
 
 from lakehouse.errors import LeaseHeldError
-from lakehouse.lease import Lease, StaleError
+from lakehouse.lease import FileStore, Lease, StaleError
 
 
 def test_second_holder_is_refused_and_told_who_has_it(file_settings):
@@ -61,3 +61,23 @@ def test_holder_learns_that_its_lease_was_taken(file_settings):
             store.write("{}", store.read()[1])
         time.sleep(0.02)
     assert lost == [True]
+
+
+class AnswerLost(FileStore):
+    """Its first write arrives, but the client tries again and is told that somebody was faster."""
+
+    lost = False
+
+    def write(self, text, tag):
+        new = super().write(text, tag)
+        if not self.lost:
+            self.lost = True
+            raise StaleError
+        return new
+
+
+def test_a_write_whose_answer_was_lost_is_known_as_its_own(file_settings):
+    lease = Lease(file_settings, "streaming")
+    lease._store = AnswerLost(file_settings, "streaming")
+    with lease, pytest.raises(LeaseHeldError, match="owns the streaming"):
+        Lease(file_settings, "streaming").acquire()
