@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -14,6 +14,9 @@ from lakehouse.findings import Finding
 from lakehouse.settings import Settings
 from lakehouse.storage import open_table
 from lakehouse.tables import Table
+
+Conditions = list[tuple[str, str, Any]]
+"""(column, operator, value), all of them: operators are those of deltalake's filters, such as `<=` and `in`."""
 
 
 @dataclass(frozen=True)
@@ -65,13 +68,15 @@ class Lake:
         self._versions = versions
         self.watermark = watermark
 
-    def read(self, table: Table, columns: list[str], filter: pc.Expression | None = None) -> pa.Table:
-        """`columns` of the rows of `table` that pass `filter`, as written."""
+    def read(
+        self, table: Table, columns: list[str], filter: pc.Expression | None = None, files: Conditions | None = None
+    ) -> pa.Table:
+        """`columns` of the rows of `table` that pass `filter`, as written; see `so_far` for `files`."""
         version = self._versions.get(table.path, 0)
         if version == 0:
             return pa.schema([table.schema.field(name) for name in columns]).empty_table()
-        delta = open_table(self._settings, table, version)
-        return delta.to_pyarrow_dataset().to_table(columns=columns, filter=filter).combine_chunks()
+        dataset = open_table(self._settings, table, version).to_pyarrow_dataset(file_pruning_predicate=files)
+        return dataset.to_table(columns=columns, filter=filter).combine_chunks()
 
     def current(self, table: Table, filter: pc.Expression | None = None) -> pa.Table:
         """The rows of a table of snapshots, once read: all columns, one row per key."""
@@ -79,16 +84,15 @@ class Lake:
         rows = newest(rows, table)
         return rows if filter is None else rows.filter(filter)
 
-    def so_far(self, table: Table, batch_id: int, filter: pc.Expression) -> pa.Table:
+    def so_far(self, table: Table, batch_id: int, filter: pc.Expression, files: Conditions | None = None) -> pa.Table:
         """Rows of a table of snapshots, once read, as all batches before `batch_id` left them, those after the ledger entry too.
 
         For what a view no longer holds. Those batches must be committed; `filter` passes a key's newest row if it passes an older one.
+        `files` are conditions that every row which passes `filter` meets: files whose statistics rule that out are not
+        looked at, which counts, because each one looked at costs a millisecond or more.
         """
-        rows = (
-            open_table(self._settings, table)
-            .to_pyarrow_dataset()
-            .to_table(columns=table.schema.names, filter=filter & (pc.field("batch_id") < batch_id))
-        )
+        dataset = open_table(self._settings, table).to_pyarrow_dataset(file_pruning_predicate=files)
+        rows = dataset.to_table(columns=table.schema.names, filter=filter & (pc.field("batch_id") < batch_id))
         return newest(rows.combine_chunks(), table)
 
 

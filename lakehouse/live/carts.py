@@ -88,11 +88,10 @@ class CartsView:
         self._clear()
         self._lake = lake
         self._horizon.follow(lake.watermark)
-        floor = c.time_scalar(self._horizon.floor)
-        recent = lake.read(CARTS, CARTS.schema.names, pc.field("last_activity_at") >= floor)
-        held = cart_rows.of_table(newest(recent, CARTS))
+        recent, files = self._horizon.since_floor("last_activity_at")
+        held = cart_rows.of_table(newest(lake.read(CARTS, CARTS.schema.names, recent, files), CARTS))
         self._by_id = dict(zip(held["cart_id"].tolist(), self._slots.add(held).tolist(), strict=True))
-        older = lake.read(CARTS, ["cart_id", "opened_date"], pc.field("last_activity_at") < floor)
+        older = lake.read(CARTS, ["cart_id", "opened_date"], ~recent)
         self._elsewhere.add(older["cart_id"].to_pylist(), c.ints(older["opened_date"].cast(pa.int32())))
 
     def apply(self, batch: Batch) -> Output:
@@ -111,7 +110,7 @@ class CartsView:
 
         rows = Rows.concat([changed, self._abandon(batch)])
         self._horizon.follow(batch.watermark)
-        self._let_go(self._horizon.leaving(self._slots, "last_activity_at"))
+        self._let_go(self._horizon.leaving(self._slots, "last_activity_at", len(changed)))
         return Output({CARTS.path: cart_rows.to_table(rows, batch, self._patience)})
 
     def _recall(self, names: Texts, unknown: Ints, batch_id: int) -> tuple[Rows, Ints]:
@@ -120,9 +119,9 @@ class CartsView:
         rows = CARTS.schema.empty_table()
         if len(place):
             ids = names[unknown[c.distinct(place)]]
-            is_there = pc.field("opened_date").isin(pa.array(c.distinct(days).astype(np.int32)).cast(pa.date32()))
-            wanted = is_there & pc.field("cart_id").isin(pa.array(ids, pa.string()))
-            rows = self._lake.so_far(CARTS, batch_id, wanted)
+            dates = pa.array(c.distinct(days).astype(np.int32)).cast(pa.date32())
+            wanted = pc.field("opened_date").isin(dates) & pc.field("cart_id").isin(pa.array(ids, pa.string()))
+            rows = self._lake.so_far(CARTS, batch_id, wanted, [("opened_date", "in", dates.to_pylist())])
         found = cart_rows.of_table(rows)
         places = dict(zip(names[unknown].tolist(), unknown.tolist(), strict=True))
         return found, np.array([places[cart_id] for cart_id in found["cart_id"]], dtype=np.int64)

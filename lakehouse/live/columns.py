@@ -35,6 +35,10 @@ def micros_of(at: datetime) -> int:
     return (at - _EPOCH) // _MICROSECOND
 
 
+def time_of(micros: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=micros)
+
+
 def time_scalar(micros: int) -> pa.Scalar:
     """A time to compare columns with."""
     return pa.scalar(micros, pa.int64()).cast(TIME)
@@ -116,7 +120,7 @@ class Times(Sequence[datetime]):
     def __getitem__(self, place: int | slice) -> datetime | Times:
         if isinstance(place, slice):
             return Times(self._micros[place])
-        return _EPOCH + timedelta(microseconds=int(self._micros[place]))
+        return time_of(int(self._micros[place]))
 
 
 def dates(micros: Ints) -> pa.Array:

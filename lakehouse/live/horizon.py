@@ -5,15 +5,17 @@ from __future__ import annotations
 from datetime import datetime
 
 import numpy as np
+import pyarrow.compute as pc
 
 from lakehouse.live import columns as c
+from lakehouse.live.base import Conditions
 from lakehouse.live.columns import Ints
 from lakehouse.live.state import Slots
 from lakehouse.settings import Settings
 
 _HOUR = 3_600_000_000
-_MOST_AT_ONCE = 20_000  # however far the watermark jumps, letting go holds up no batch
-_KEPT_SHARE = 0.9  # of the limit, once it is reached: so that making room is not a matter of every batch
+_MOST_AT_ONCE = 1_000
+_SPARE_SHARE = 0.1  # of the limit, made free once it is reached: so that making room is not a matter of every batch
 
 
 class Horizon:
@@ -29,13 +31,25 @@ class Horizon:
         if watermark is not None:
             self.floor = max(self.floor, c.micros_of(watermark) - self._span)
 
-    def leaving(self, slots: Slots, last_event: str) -> Ints:
-        """Slots that may go: not open, and from before the floor. Where too many rows are held, the floor is raised first."""
+    def since_floor(self, last_event: str) -> tuple[pc.Expression, Conditions | None]:
+        """What the rows meet that memory holds in full: as a filter, and as conditions for files."""
+        if self.floor == c.LONG_AGO:
+            return pc.scalar(True), None
+        return pc.field(last_event) >= c.time_scalar(self.floor), [(last_event, ">=", c.time_of(self.floor))]
+
+    def leaving(self, slots: Slots, last_event: str, added: int) -> Ints:
+        """Slots that may go: not open, and from before the floor. Where too many rows are held, the floor is raised first.
+
+        However far the floor rises, letting go holds up no batch: not many more rows go at once than were `added`.
+        """
         ended = slots.column(last_event)
         may_go = slots.held() & ~slots.column("is_open")
-        if len(slots) > self._limit:
-            done = ended[may_go]
-            surplus = min(len(slots) - int(self._limit * _KEPT_SHARE), len(done) - 1)
-            if surplus > 0:
-                self.floor = max(self.floor, int(np.partition(done, surplus)[surplus]) + 1)
-        return np.flatnonzero(may_go & (ended < self.floor))[:_MOST_AT_ONCE]
+        goes = may_go & (ended < self.floor)
+        surplus = len(slots) - int(goes.sum()) - self._limit
+        if surplus > 0:
+            done = ended[may_go & ~goes]
+            last = min(surplus + int(self._limit * _SPARE_SHARE), len(done)) - 1
+            if last >= 0:
+                self.floor = int(np.partition(done, last)[last]) + 1
+                goes = may_go & (ended < self.floor)
+        return np.flatnonzero(goes)[: _MOST_AT_ONCE + 2 * added]

@@ -113,8 +113,8 @@ class SessionsView:
         self._clear()
         self._lake = lake
         self._horizon.follow(lake.watermark)
-        recent = pc.field("ended_at") >= c.time_scalar(self._horizon.floor)
-        held = session_rows.of_table(newest(lake.read(SESSIONS, SESSIONS.schema.names, recent), SESSIONS))
+        recent, files = self._horizon.since_floor("ended_at")
+        held = session_rows.of_table(newest(lake.read(SESSIONS, SESSIONS.schema.names, recent, files), SESSIONS))
         owner, names = c.coded(pa.array(held["user_id"], pa.string()))
         self._chains.set(names, owner, self._slots.add(held), self._slots.column("after"))
 
@@ -122,7 +122,7 @@ class SessionsView:
         changed, retracted = self._take_in(batch)
         closed = self._close(batch.watermark)
         self._horizon.follow(batch.watermark)
-        self._let_go(self._horizon.leaving(self._slots, "ended_at"))
+        self._let_go(self._horizon.leaving(self._slots, "ended_at", len(changed)))
         rows = Rows.concat([changed, closed, retracted])
         is_retracted = np.arange(len(rows)) >= len(changed) + len(closed)
         return Output({SESSIONS.path: session_rows.to_table(rows, is_retracted, batch)})
@@ -162,13 +162,11 @@ class SessionsView:
             return held.take(np.empty(0, dtype=np.int64)), np.empty(0, dtype=np.int64)
         first, last = int(at.min()) - self._gap, int(at.max()) + self._gap
         users = c.distinct(event_owner[is_old])
-        wanted = (
-            (pc.field("started_date") <= c.time_scalar(last).cast(pa.date32()))
-            & (pc.field("started_at") <= c.time_scalar(last))
-            & (pc.field("ended_at") >= c.time_scalar(first))
-            & pc.field("user_id").isin(pa.array(names[users], pa.string()))
-        )
-        found = session_rows.of_table(self._lake.so_far(SESSIONS, batch_id, wanted))
+        near = (pc.field("started_at") <= c.time_scalar(last)) & (pc.field("ended_at") >= c.time_scalar(first))
+        wanted = near & pc.field("user_id").isin(pa.array(names[users], pa.string()))
+        until, since = c.time_of(last), c.time_of(first)
+        files = [("started_date", "<=", until.date()), ("started_at", "<=", until), ("ended_at", ">=", since)]
+        found = session_rows.of_table(self._lake.so_far(SESSIONS, batch_id, wanted, files))
         numbers = dict(zip(names[users].tolist(), users.tolist(), strict=True))
         owner = np.array([numbers[user] for user in found["user_id"]], dtype=np.int64)
         known = set(zip(held_owner.tolist(), held["started_at"].tolist(), strict=True))

@@ -86,6 +86,12 @@ class Slots:
     def __len__(self) -> int:
         return self._end - self._free_count
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes taken, without the texts themselves."""
+        columns = [*self._columns.values(), self._held, self._free]
+        return sum(values.nbytes for values in columns) + sum(arena.nbytes for arena in self._lists.values())
+
     def column(self, name: str) -> NDArray[Any]:
         """The column by slot, to read and write; slots that are not held may hold anything. Not valid after `add`."""
         return self._columns[name][: self._end]
@@ -143,6 +149,10 @@ class _Arena:
         self._entries: Columns = {name: np.zeros(_FIRST_CAPACITY, dtype) for name, dtype in layout.items()}
         self._end = 0
         self._live = 0
+
+    @property
+    def nbytes(self) -> int:
+        return sum(values.nbytes for values in (self._start, self._length, *self._entries.values()))
 
     def grow_slots(self, capacity: int) -> None:
         self._start, self._length = _grown(self._start, capacity), _grown(self._length, capacity)

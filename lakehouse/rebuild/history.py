@@ -21,7 +21,7 @@ from lakehouse.contracts.judge import judge
 from lakehouse.errors import GlobalMartError
 from lakehouse.ledger import LedgerEntry
 from lakehouse.live import views
-from lakehouse.live.base import Batch, Lake, View, newest
+from lakehouse.live.base import Batch, Conditions, Lake, View, newest
 from lakehouse.settings import Settings
 from lakehouse.storage import open_table, spark_uri
 from lakehouse.tables import Table
@@ -47,8 +47,8 @@ class RebuiltLake(Lake):
         self._staging = staging
         self.fresh: dict[str, list[pa.Table]] = {}
 
-    def so_far(self, table: Table, batch_id: int, filter: pc.Expression) -> pa.Table:
-        staged = open_table(self._staging, table).to_pyarrow_dataset()
+    def so_far(self, table: Table, batch_id: int, filter: pc.Expression, files: Conditions | None = None) -> pa.Table:
+        staged = open_table(self._staging, table).to_pyarrow_dataset(file_pruning_predicate=files)
         before = filter & (pc.field("batch_id") < batch_id)
         parts = [staged.to_table(columns=table.schema.names, filter=before, use_threads=False)]
         parts += [rows.filter(before) for rows in self.fresh.get(table.path, ())]

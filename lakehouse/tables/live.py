@@ -176,7 +176,7 @@ SESSIONS = Table(
     ),
     ("user_id", "started_at"),
     ("started_date",),
-    STREAM_PROPERTIES,
+    STREAM_PROPERTIES | {"delta.dataSkippingStatsColumns": "started_at,ended_at,batch_id"},
     "snapshots",
 )
 CARTS = Table(
@@ -220,7 +220,7 @@ CARTS = Table(
     ),
     ("cart_id",),
     ("opened_date",),
-    STREAM_PROPERTIES,
+    STREAM_PROPERTIES | {"delta.dataSkippingStatsColumns": "opened_at,last_activity_at,batch_id"},
     "snapshots",
 )
 FINALITY = Table(

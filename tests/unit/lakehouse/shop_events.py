@@ -11,9 +11,10 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from pyarrow.parquet import filters_to_expression
 
 from lakehouse.catalogue import Catalogue
-from lakehouse.live.base import Batch, Lake, Output, View, newest
+from lakehouse.live.base import Batch, Conditions, Lake, Output, View, newest
 from lakehouse.settings import Settings
 from lakehouse.tables import CART_EVENTS, PRODUCT_VIEWS, TRANSACTIONS, Table
 
@@ -95,12 +96,17 @@ class WrittenLake(Lake):
             self._written[path] = pa.concat_tables([self._written[path], rows]) if path in self._written else rows
         self.watermark = watermark
 
-    def read(self, table: Table, columns: list[str], filter: pc.Expression | None = None) -> pa.Table:
+    def read(
+        self, table: Table, columns: list[str], filter: pc.Expression | None = None, files: Conditions | None = None
+    ) -> pa.Table:
         rows = self._written.get(table.path, table.schema.empty_table())
-        return (rows if filter is None else rows.filter(filter)).select(columns).combine_chunks()
+        passed = rows if filter is None else rows.filter(filter)
+        if files:
+            assert passed.filter(filters_to_expression(files)).num_rows == passed.num_rows, "files hide wanted rows"
+        return passed.select(columns).combine_chunks()
 
-    def so_far(self, table: Table, batch_id: int, filter: pc.Expression) -> pa.Table:
-        return newest(self.read(table, table.schema.names, filter & (pc.field("batch_id") < batch_id)), table)
+    def so_far(self, table: Table, batch_id: int, filter: pc.Expression, files: Conditions | None = None) -> pa.Table:
+        return newest(self.read(table, table.schema.names, filter & (pc.field("batch_id") < batch_id), files), table)
 
 
 def current(lake: Lake, table: Table) -> list[dict[str, Any]]:
