@@ -28,8 +28,8 @@ ORDERS_PER_ANOMALY = 2.2
 """Orders that one anomaly labels over all turns, a little more than the mean: bursts have many, bots none."""
 
 _CARDS = ("credit_card", "debit_card", "gift_card")
-_PRICE_CHANGE = (0.018, 0.8)  # share of the price
-_QUANTITY = (56, 400)
+_PRICE_CHANGE = (0.015, 0.8)  # share of the price
+_QUANTITY = (50, 400)
 _TIMES_USUAL = (85, 400)  # amount of the order against the median prices of its categories
 _MOST_UNITS = 58  # of one product in an order that is odd by its amount alone
 _PURCHASES = (4, 12)

@@ -28,6 +28,7 @@ _STAY_AFTER_PURCHASE = 0.2
 _MAIN_CATEGORY_SHARE = 0.6
 _PREFERRED_SHARE = 0.5
 _SUGGESTED_SHARE = 0.8
+_LARGE_SHARE = 0.01
 CARTS_PER_SESSION = 8
 
 # What one visit gives on average, from runs of this chain over 200,000 visits; a test holds them to the chain.
@@ -140,7 +141,10 @@ def _main_categories(world: World, rng: np.random.Generator, users: Ints) -> Int
 def _quantities(rng: np.random.Generator, is_bulk: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Ints:
     draw = rng.random(len(is_bulk))
     usual = 1 + (draw > 0.82).astype(np.int64) + (draw > 0.95)
-    return np.asarray(usual + np.where(is_bulk, rng.integers(4, 25, len(is_bulk)), 0))
+    # Now and then a bulk buyer fits out a whole office: what is too much for one is an ordinary day for another.
+    is_large = rng.random(len(is_bulk)) < _LARGE_SHARE
+    more = np.where(is_large, rng.integers(25, 64, len(is_bulk)), rng.integers(4, 25, len(is_bulk)))
+    return np.asarray(usual + np.where(is_bulk, more, 0))
 
 
 def _choose(rng: np.random.Generator, weighted: tuple[tuple[str, float], ...], count: int) -> Ints:

@@ -33,7 +33,6 @@ def test_a_flash_sale_sells_one_product_to_many_in_minutes() -> None:
     assert end - begin == 15 * 60_000
     assert len(buyers) > 200
     assert of_product[~is_on_sale].sum() < 20
-    assert orders.lines_quantity[of_product].max() < 60
 
 
 def test_a_sale_is_the_same_however_time_is_cut() -> None:
