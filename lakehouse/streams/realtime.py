@@ -127,7 +127,9 @@ def run(settings: Settings) -> None:
     catalogue = CatalogueCopy(settings)
     catalogue.refresh()
     partitions = sum(counts[topic] for topic in LIVE_TOPICS)
-    spark = build_session(_with_slots(settings, partitions), f"globalmart-{NAME}", settings.realtime_memory_gb, _SPARK)
+    warehouse = {"spark.sql.warehouse.dir": (settings.state_dir / "realtime" / "warehouse").as_uri()}
+    slots = _with_slots(settings, partitions)
+    spark = build_session(slots, f"globalmart-{NAME}", settings.realtime_memory_gb, _SPARK | warehouse)
     adopt_jvm(settings, spark, NAME)
     retractions = _wait_until(lambda: Retractions(settings, settings.realtime_away_minutes * 60), pulse, stop)
     lane = Lane(settings, spark, catalogue.path, partitions)
