@@ -23,6 +23,7 @@ STATUSES = ("ok", "low", "out")
 ALARMS = ("ok", "low", "out", "oversold")
 OK, LOW, OUT, OVERSOLD = range(4)
 DAY_US = 86_400_000_000
+LEAST_RATE = 1e-9  # units a day; what sells less does not sell, and days of cover stay a sensible number
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class StockRules:
     def cover(self, level: Int64s, rate: Floats) -> Floats:
         """Days that the stock lasts; infinite where nothing sells."""
         days = np.full(len(level), np.inf)
-        np.divide(np.maximum(level, 0), rate, out=days, where=rate > 0)
+        np.divide(np.maximum(level, 0), rate, out=days, where=rate >= LEAST_RATE)
         return days
 
     def status(self, level: Int64s, cover: Floats, before: Codes) -> Codes:

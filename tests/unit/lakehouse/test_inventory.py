@@ -247,6 +247,17 @@ def test_the_sell_rate_fades_and_takes_late_sales_at_their_age():
     assert row["updated_at"] == at(0, day=21)
 
 
+def test_a_sale_of_long_ago_leaves_no_rate_to_reckon_with():
+    shop = Shop()
+    for years in (0.25, 13.6, 26):
+        product = f"P{years}"
+        shop.take([listed(0, product, 9)], sales=[sold(0, product, 1, MIDNIGHT - timedelta(days=365 * years))])
+    rows = shop.levels()
+    assert [rows[f"P{years}"]["days_of_cover"] for years in (0.25, 13.6, 26)] == [
+        pytest.approx(8 * 7 * math.exp(365 * 0.25 / 7)), None, None
+    ]  # fmt: skip
+
+
 def test_a_batch_that_is_tried_again_after_a_restart_says_the_same():
     shop = Shop()
     shop.take([listed(n, f"P{n}", 12) for n in range(50)], sales=[sold(n, f"P{n}", 3) for n in range(40)])
