@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DataError
 
 from api.desk import store
@@ -71,6 +71,8 @@ class Desk:
         """Take findings of the desk's own in. Raises the errors of `database.CURABLE`; then nothing was taken."""
         if found:
             with self.engine.begin() as connection:
+                # Kafka does not hold these: what is told must be on disk.
+                connection.execute(text("SET LOCAL synchronous_commit = on"))
                 store.lock_intake(connection)
                 used = self._group(connection, found, now)
             self._ring(used)
@@ -99,6 +101,6 @@ class Desk:
         return dispatch(connection, self.rules, self.ways, grouping.changes, now)
 
     def _ring(self, used: Collection[ChannelName]) -> None:
-        for name in used:
-            if name in self.bells:
-                self.bells[name].set()
+        for name, bell in self.bells.items():
+            if name in used:
+                bell.set()

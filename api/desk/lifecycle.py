@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Row, func, select
 
 from api.desk import store
 from api.desk.core import Desk
@@ -30,7 +30,7 @@ def list_alerts(
     for column, wanted in ((alerts.c.state, states), (alerts.c.kind, kinds), (alerts.c.severity, severities)):
         if wanted:
             statement = statement.where(column.in_(wanted))
-    return [dict(row._mapping) for row in connection.execute(statement)]
+    return [_plain(row) for row in connection.execute(statement)]
 
 
 def show_alert(connection: Connection, alert_id: str) -> dict[str, Any]:
@@ -46,7 +46,12 @@ def show_alert(connection: Connection, alert_id: str) -> dict[str, Any]:
         .order_by(deliveries.c.delivery_id)
     )
     parts = {"events": events, "findings": members, "deliveries": sent}
-    return {**row._mapping, **{name: [dict(r._mapping) for r in connection.execute(s)] for name, s in parts.items()}}
+    return {**_plain(row), **{name: [_plain(r) for r in connection.execute(s)] for name, s in parts.items()}}
+
+
+def _plain(row: Row[Any]) -> dict[str, Any]:
+    """With names that are plain text: SQLAlchemy's own kind of text is not taken for keys of JSON."""
+    return {str(name): value for name, value in row._mapping.items()}
 
 
 def full_id(connection: Connection, alert_id: str) -> str:

@@ -124,7 +124,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
     """Work until `stop`. Raises AlertRulesError, DeskDatabaseError; what is away is waited for."""
     rules = load_rules(CHECKOUT / settings.alert_rules)
     makers = ways(settings, rules)
-    engine = connect(settings)
+    engine = connect(settings, awaits_disk=False)
     bells = {name: threading.Event() for name in makers}
     desk = Desk(engine, rules, frozenset(makers), bells)
     with Pulse(settings, NAME) as pulse:

@@ -20,6 +20,7 @@ from conftest import Stack, wait_for
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from receivers import MailServer, Webhook
 from sqlalchemy import Engine, text
+from sqlalchemy.exc import OperationalError
 
 from api.desk.channels.ways import log_path
 from api.desk.database import connect, migrate
@@ -449,8 +450,27 @@ def test_an_outage_of_postgresql_loses_nothing(desk: DeskUnderTest) -> None:
         wait_for(lambda: "PostgreSQL" in desk.stack.status("desk").health, "the desk says what it waits for", 30)
     finally:
         desk.stack("postgres")
+    desk.engine.dispose()
     wait_for(lambda: _count(desk, mark) == 100, "all findings", 60)
     desk.stack.wait_healthy("desk")
+
+
+def test_a_crash_of_postgresql_loses_nothing(desk: DeskUnderTest) -> None:
+    mark = fresh("crash")
+    for part in range(3):
+        desk.say(*(finding(f"{mark}-{number % 20}", number) for number in range(part * 500, part * 500 + 500)))
+        desk.stack.wait_healthy("postgres", after_pid=desk.stack.kill("postgres"))
+    counted = "SELECT count(*) AS alerts, sum(count) AS findings FROM desk.alerts WHERE fingerprint LIKE :m"
+    expected = [{"alerts": 20, "findings": 1_500}]
+    wait_for(lambda: _after_crash(desk, counted, m=f"{mark}-%") == expected, "all findings", 60)
+
+
+def _after_crash(desk: DeskUnderTest, query: str, **values: Any) -> list[dict[str, Any]] | None:
+    """None where the test's own connection broke with the server."""
+    try:
+        return desk.rows(query, **values)
+    except OperationalError:
+        return None
 
 
 def _count(desk: DeskUnderTest, mark: str) -> int:
