@@ -29,27 +29,29 @@ class Desk:
     ways: Collection[ChannelName]
     bells: Mapping[ChannelName, threading.Event] = field(default_factory=dict)
 
-    def take(self, messages: Sequence[Message], now: datetime) -> None:
+    def take(self, messages: Sequence[Message], believed: Mapping[int, int], now: datetime) -> None:
         """Take messages of one topic in, exactly once: what lies below the stored offsets was taken before.
 
-        A message that is no finding is kept in `desk.rejected`. Raises the errors of `database.CURABLE`; then nothing was taken.
+        `believed`: the offsets that the reader takes to be stored. A message that is no finding is kept in `desk.rejected`.
+        Raises OffsetsRewoundError, and the errors of `database.CURABLE`; then nothing was taken.
         """
         try:
-            self._take(messages, now)
+            self._take(messages, believed, now)
         except DataError:
             # One of them holds what PostgreSQL does not store; it must not hold up the others.
             for one in messages:
                 try:
-                    self._take([one], now)
+                    self._take([one], believed, now)
                 except DataError as error:
-                    self._take([one], now, refusal=in_words(error))
+                    self._take([one], believed, now, refusal=in_words(error))
 
-    def _take(self, messages: Sequence[Message], now: datetime, refusal: str = "") -> None:
+    def _take(self, messages: Sequence[Message], believed: Mapping[int, int], now: datetime, refusal: str = "") -> None:
         """With `refusal` none is read and all are rejected with these words."""
         topic = messages[0].topic
         with self.engine.begin() as connection:
             store.lock_intake(connection)
-            reached = store.next_offsets(connection, topic, for_update=True)
+            reached = store.next_offsets(connection, topic)
+            store.check_offsets(reached, believed)
             fresh = [m for m in messages if m.offset >= reached.get(m.partition, 0)]
             taken, refused = [], []
             for one in fresh:

@@ -21,5 +21,9 @@ class DeskDatabaseError(GlobalMartError):
     """PostgreSQL does not answer, or has no desk yet."""
 
 
+class OffsetsRewoundError(GlobalMartError):
+    """PostgreSQL holds lower offsets than it did: a crash took its last moment. What it forgot is read again."""
+
+
 class UnreadableFindingError(GlobalMartError):
     """A message on `detections` is not a finding; the message says why."""

@@ -32,11 +32,12 @@ class Intake:
         self._clock = clock
         self._consumer: KafkaConsumer | None = None
         self._checked_at = clock()
+        self._believed: dict[int, int] = {}  # what PostgreSQL is taken to hold
         self.taken_count = 0
         self.lag: int | None = None  # messages that wait, as of the last poll; None while there is no connection
 
     def step(self) -> None:
-        """Raises KafkaError, and the errors of `database.CURABLE`; nothing is lost by either."""
+        """Raises KafkaError, OffsetsRewoundError and the errors of `database.CURABLE`; nothing is lost by any."""
         try:
             self._step()
         except BaseException:
@@ -56,7 +57,9 @@ class Intake:
             ) from None
         messages = [Message(TOPIC, r.partition, r.offset, r.value) for records in polled.values() for r in records]
         if messages:
-            self._desk.take(messages, self._clock())
+            self._desk.take(messages, self._believed, self._clock())
+            for one in messages:
+                self._believed[one.partition] = one.offset + 1
             self.taken_count += len(messages)
         self.lag = _waiting(consumer)
 
@@ -66,6 +69,8 @@ class Intake:
             self._checked_at = now
             if len(self._consumer.partitions_for_topic(TOPIC) or ()) != len(self._consumer.assignment()):
                 self.close()
+            with self._desk.engine.connect() as connection:
+                store.check_offsets(store.next_offsets(connection, TOPIC), self._believed)
         if self._consumer is None:
             self._consumer = self._connect()
             self._seek(self._consumer)
@@ -90,12 +95,16 @@ class Intake:
         places = [TopicPartition(TOPIC, number) for number in sorted(consumer.partitions_for_topic(TOPIC) or ())]
         if not places:
             raise KafkaError(f"Kafka has no topic {TOPIC}: `globalmart up` makes it.")
-        with self._desk.engine.connect() as connection:
-            reached = store.next_offsets(connection, TOPIC)
-        starts = consumer.beginning_offsets([place for place in places if place.partition not in reached])
+        with self._desk.engine.begin() as connection:
+            store.lock_intake(connection)
+            stored = store.next_offsets(connection, TOPIC)
+            unknown = [place for place in places if place.partition not in stored]
+            starts = {place.partition: at for place, at in consumer.beginning_offsets(unknown).items()}
+            store.save_offsets(connection, TOPIC, starts)
+        self._believed = {place.partition: {**stored, **starts}[place.partition] for place in places}
         consumer.assign(places)
         for place in places:
-            consumer.seek(place, reached.get(place.partition, starts.get(place, 0)))
+            consumer.seek(place, self._believed[place.partition])
 
     def _restart(self, error: OffsetOutOfRangeError) -> None:
         """Kafka no longer has what is next (retention, or the topic was made anew): say so, and go on with what there is."""

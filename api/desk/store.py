@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 
+from api.desk.errors import OffsetsRewoundError
 from api.desk.grouping import Grouping, Member
 from api.desk.incoming import Message
 from api.desk.model import Alert, Change
@@ -100,12 +101,17 @@ def _finding_row(finding: Finding, alert_id: str | None, now: datetime) -> dict[
     return {**row, "alert_id": alert_id, "taken_at": now, "changed_at": now}
 
 
-def next_offsets(connection: Connection, topic: str, for_update: bool = False) -> dict[int, int]:
+def next_offsets(connection: Connection, topic: str) -> dict[int, int]:
     """Per partition the offset to read next."""
-    statement = select(offsets.c.partition, offsets.c.next_offset).where(offsets.c.topic == topic)
-    statement = statement.order_by(offsets.c.partition)
-    rows = connection.execute(statement.with_for_update() if for_update else statement)
+    rows = connection.execute(select(offsets.c.partition, offsets.c.next_offset).where(offsets.c.topic == topic))
     return {row.partition: row.next_offset for row in rows}
+
+
+def check_offsets(stored: Mapping[int, int], believed: Mapping[int, int]) -> None:
+    """Raise OffsetsRewoundError where `stored` is behind what a reader of the topic believes to be stored."""
+    behind = [partition for partition, offset in believed.items() if stored.get(partition, -1) < offset]
+    if behind:
+        raise OffsetsRewoundError(f"PostgreSQL has forgotten its last moment (partitions {behind}): reading it again.")
 
 
 def save_offsets(connection: Connection, topic: str, reached: Mapping[int, int]) -> None:

@@ -83,12 +83,14 @@ class DeskUnderTest:
         )
         self.told: list[dict[str, Any]] = []
 
-    def say(self, *findings: Finding | bytes) -> None:
-        """Send to `detections` and wait until Kafka has it."""
+    def say(self, *findings: Finding | bytes) -> list[tuple[int, int]]:
+        """Send to `detections` and wait until Kafka has it; returns partition and offset of each."""
+        sent = []
         for one in findings:
             key, value = (b"?", one) if isinstance(one, bytes) else (one.finding_id.encode(), one.to_json())
-            self._producer.send("detections", key=key, value=value)
+            sent.append(self._producer.send("detections", key=key, value=value))
         self._producer.flush()
+        return [(future.value.partition, future.value.offset) for future in sent]
 
     def rows(self, query: str, **values: Any) -> list[dict[str, Any]]:
         with self.engine.connect() as connection:
@@ -453,6 +455,27 @@ def test_an_outage_of_postgresql_loses_nothing(desk: DeskUnderTest) -> None:
     desk.engine.dispose()
     wait_for(lambda: _count(desk, mark) == 100, "all findings", 60)
     desk.stack.wait_healthy("desk")
+
+
+def test_what_postgresql_forgot_in_a_crash_is_read_again(desk: DeskUnderTest) -> None:
+    mark, later = fresh("forgotten"), fresh("later")
+    [(partition, offset)] = desk.say(finding(mark))
+    wait_for(lambda: desk.on_topic(mark) and desk.posts(mark) and desk.mails(mark), "its notices")
+    desk.settle()
+    with desk.engine.begin() as connection:  # as if its transaction had not reached the disk
+        of_alert = {"id": finding(mark).finding_id}
+        told = "SELECT notice_id FROM desk.notices WHERE alert_id = :id"
+        connection.execute(text(f"DELETE FROM desk.deliveries WHERE notice_id IN ({told})"), of_alert)
+        for table in ("notices", "alert_events", "findings", "alerts"):
+            connection.execute(text(f"DELETE FROM desk.{table} WHERE alert_id = :id"), of_alert)
+        connection.execute(
+            text("UPDATE desk.offsets SET next_offset = :offset WHERE partition = :partition"),
+            {"offset": offset, "partition": partition},
+        )
+    desk.say(finding(later))
+    wait_for(lambda: len(desk.alerts(mark)) == len(desk.alerts(later)) == 1, "both alerts")
+    wait_for(lambda: len(desk.posts(mark)) == 2, "the notice again")
+    assert {key for key, _ in desk.posts(mark)} == {f"{finding(mark).finding_id}-1"}
 
 
 def test_a_crash_of_postgresql_loses_nothing(desk: DeskUnderTest) -> None:
