@@ -103,7 +103,7 @@ class Settings(BaseSettings):
         30, gt=0, description="A cart is abandoned when it is not bought within this time of its last change."
     )
     live_horizon_hours: float = Field(
-        72,
+        168,
         gt=0,
         description="How far behind the watermark sessions and carts stay in memory; older ones are looked up in the lake.",
     )
@@ -127,7 +127,9 @@ class Settings(BaseSettings):
         200, ge=2, description="A streaming table is compacted when it has gained more than this many files."
     )
     history_days: int = Field(
-        7, ge=1, description="How long a streaming table keeps what a newer version replaced: time travel and open readers."
+        7,
+        ge=1,
+        description="How long a streaming table keeps what a newer version replaced: time travel and open readers.",
     )
     lease_seconds: float = Field(15, gt=0, description="How long an owner's lease lasts unless renewed.")
 
@@ -137,7 +139,9 @@ class Settings(BaseSettings):
         5, ge=0.1, description="How often the real-time lane writes its checkpoint and takes a fresh catalogue."
     )
     realtime_away_minutes: float = Field(
-        15, ge=0, description="After a longer absence the real-time lane starts at the newest record instead of where it was."
+        15,
+        ge=0,
+        description="After a longer absence the real-time lane starts at the newest record instead of where it was.",
     )
 
     # Serving

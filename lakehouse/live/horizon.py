@@ -38,18 +38,17 @@ class Horizon:
         return pc.field(last_event) >= c.time_scalar(self.floor), [(last_event, ">=", c.time_of(self.floor))]
 
     def leaving(self, slots: Slots, last_event: str, added: int) -> Ints:
-        """Slots that may go: not open, and from before the floor. Where too many rows are held, the floor is raised first.
+        """Slots that may go: not open, and from before the floor. Where too many that are not open would stay, the floor is raised first.
 
         However far the floor rises, letting go holds up no batch: not many more rows go at once than were `added`.
         """
         ended = slots.column(last_event)
         may_go = slots.held() & ~slots.column("is_open")
         goes = may_go & (ended < self.floor)
-        surplus = len(slots) - int(goes.sum()) - self._limit
+        stays = may_go & ~goes
+        surplus = int(stays.sum()) - self._limit
         if surplus > 0:
-            done = ended[may_go & ~goes]
-            last = min(surplus + int(self._limit * _SPARE_SHARE), len(done)) - 1
-            if last >= 0:
-                self.floor = int(np.partition(done, last)[last]) + 1
-                goes = may_go & (ended < self.floor)
+            last = surplus + int(self._limit * _SPARE_SHARE) - 1
+            self.floor = int(np.partition(ended[stays], last)[last]) + 1
+            goes = may_go & (ended < self.floor)
         return np.flatnonzero(goes)[: _MOST_AT_ONCE + 2 * added]

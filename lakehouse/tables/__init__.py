@@ -15,6 +15,7 @@ from lakehouse.tables.live import (
     SESSIONS,
 )
 from lakehouse.tables.ops import (
+    DETECTOR_SCORECARD,
     LEDGER_STREAMING,
 )
 from lakehouse.tables.silver import (
@@ -55,6 +56,7 @@ TABLES: tuple[Table, ...] = (
     ALERTS,
     CUSTOMER_RFM,
     LEDGER_STREAMING,
+    DETECTOR_SCORECARD,
 )
 BY_PATH = {table.path: table for table in TABLES}
 
@@ -66,6 +68,7 @@ __all__ = [
     "CARTS",
     "CART_EVENTS",
     "CUSTOMER_RFM",
+    "DETECTOR_SCORECARD",
     "DUPLICATES",
     "FINALITY",
     "INGESTION_RATES",

@@ -211,7 +211,7 @@ def test_memory_keeps_to_the_limit_and_a_cart_that_left_it_is_changed_on() -> No
     late = [change("9:10", 3_000 + n, cart=f"c{n:05d}") for n in range(0, 3_000, 100)]
     shown, lake = CartsView(settings(live_state_limit=1_000)), WrittenLake()
     shown.load(lake)
-    for number, events in enumerate((first, [], late)):
+    for number, events in enumerate((first, [], [], [], late)):
         one = batch(number, events, at("9:50"), CATALOGUE)
         lake.add(shown.apply(one), one.watermark)
     assert len(shown) <= 1_000
