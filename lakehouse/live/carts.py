@@ -88,6 +88,10 @@ class CartsView:
         self._clear()
         self._lake = lake
         self._horizon.follow(lake.watermark)
+        ended = lake.read(CARTS, ["last_activity_at"], *self._horizon.since_floor("last_activity_at"))[
+            "last_activity_at"
+        ]
+        self._horizon.make_room(c.ints(ended), lake.watermark)
         recent, files = self._horizon.since_floor("last_activity_at")
         held = cart_rows.of_table(newest(lake.read(CARTS, CARTS.schema.names, recent, files), CARTS))
         self._by_id = dict(zip(held["cart_id"].tolist(), self._slots.add(held).tolist(), strict=True))

@@ -23,6 +23,7 @@ class Horizon:
 
     def __init__(self, settings: Settings, pause: int) -> None:
         """`pause` (µs): how far from an event a row may end and yet be concerned by it."""
+        self._pause = pause
         self._span = int(settings.live_horizon_hours * _HOUR) + pause
         self._limit = settings.live_state_limit
         self.floor = c.LONG_AGO
@@ -30,6 +31,13 @@ class Horizon:
     def follow(self, watermark: datetime | None) -> None:
         if watermark is not None:
             self.floor = max(self.floor, c.micros_of(watermark) - self._span)
+
+    def make_room(self, last_events: Ints, watermark: datetime | None) -> None:
+        """Before rows are loaded: raise the floor until no more than the limit lie behind it, but not above what may be open."""
+        surplus = len(last_events) - self._limit
+        if surplus > 0 and watermark is not None:
+            newest = int(np.partition(last_events, surplus)[surplus])
+            self.floor = max(self.floor, min(newest, c.micros_of(watermark) - self._pause))
 
     def since_floor(self, last_event: str) -> tuple[pc.Expression, Conditions | None]:
         """What the rows meet that memory holds in full: as a filter, and as conditions for files."""

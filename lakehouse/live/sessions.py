@@ -113,6 +113,8 @@ class SessionsView:
         self._clear()
         self._lake = lake
         self._horizon.follow(lake.watermark)
+        ended = lake.read(SESSIONS, ["ended_at"], *self._horizon.since_floor("ended_at"))["ended_at"]
+        self._horizon.make_room(c.ints(ended), lake.watermark)
         recent, files = self._horizon.since_floor("ended_at")
         held = session_rows.of_table(newest(lake.read(SESSIONS, SESSIONS.schema.names, recent, files), SESSIONS))
         owner, names = c.coded(pa.array(held["user_id"], pa.string()))

@@ -206,14 +206,19 @@ def test_a_purchase_weeks_after_a_restart_finds_its_cart_in_a_real_delta_table(t
     ]
 
 
-def test_memory_keeps_to_the_limit_and_a_cart_that_left_it_is_changed_on() -> None:
-    first = [change("9:00", n, cart=f"c{n:05d}") for n in range(3_000)]
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_memory_keeps_to_the_limit_and_a_cart_that_left_it_is_changed_on(is_restarted: bool) -> None:
+    first = [change(f"9:00:00.{n % 1000:03d}", n, cart=f"c{n:05d}") for n in range(3_000)]
     late = [change("9:10", 3_000 + n, cart=f"c{n:05d}") for n in range(0, 3_000, 100)]
-    shown, lake = CartsView(settings(live_state_limit=1_000)), WrittenLake()
+    chosen = settings(live_state_limit=1_000)
+    shown, lake = CartsView(chosen), WrittenLake()
     shown.load(lake)
     for number, events in enumerate((first, [], [], [], late)):
         one = batch(number, events, at("9:50"), CATALOGUE)
         lake.add(shown.apply(one), one.watermark)
+        if is_restarted:
+            shown = CartsView(chosen)
+            shown.load(lake)
     assert len(shown) <= 1_000
     assert current(lake, CARTS) == carts([*first, *late], at("9:50"), CATALOGUE)
 

@@ -174,14 +174,19 @@ def test_a_restarted_view_writes_the_same_rows_as_one_that_went_on() -> None:
         lake.add(output, one.watermark)
 
 
-def test_memory_keeps_to_the_limit_and_what_left_it_is_found_again() -> None:
-    first = [view(f"u{n:05d}", "9:00", n) for n in range(3_000)]
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_memory_keeps_to_the_limit_and_what_left_it_is_found_again(is_restarted: bool) -> None:
+    first = [view(f"u{n:05d}", f"9:00:00.{n % 1000:03d}", n) for n in range(3_000)]
     late = [view(f"u{n:05d}", "9:10", 3_000 + n) for n in range(0, 3_000, 100)]
-    shown, lake = SessionsView(settings(live_state_limit=1_000)), WrittenLake()
+    chosen = settings(live_state_limit=1_000)
+    shown, lake = SessionsView(chosen), WrittenLake()
     shown.load(lake)
     for number, events in enumerate((first, [], [], [], late)):
         one = batch(number, events, at("9:50"))
         lake.add(shown.apply(one), one.watermark)
+        if is_restarted:
+            shown = SessionsView(chosen)
+            shown.load(lake)
     assert len(shown) <= 1_000
     assert current(lake, SESSIONS) == sessions([*first, *late], at("9:50"))
 
