@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from lakehouse.live.anomalies.view import AnomaliesView
 from lakehouse.live.base import Batch, Lake, Output, View
 from lakehouse.live.carts import CartsView
-from lakehouse.live.confirm import Confirm
 from lakehouse.live.finality import FinalityView
 from lakehouse.live.inventory import InventoryView
 from lakehouse.live.rates import RatesView
@@ -23,7 +23,7 @@ def views(settings: Settings) -> list[View]:
         SessionsView(settings),
         CartsView(settings),
         InventoryView(StockRules.of(settings)),
-        Confirm(),
+        AnomaliesView(),
     ]
 
 

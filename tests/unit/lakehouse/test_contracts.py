@@ -1,14 +1,18 @@
 """What derives from the contracts agrees with them: JSON Schema, the reference page, the silver tables."""
 
 import json
+from dataclasses import replace
+from decimal import Decimal
 
 import jsonschema
 import pytest
 from corpus import RIGHT
 
 from lakehouse.contracts import CONTRACTS
+from lakehouse.contracts.base import PRICE
 from lakehouse.contracts.json_schema import example, json_schema
 from lakehouse.contracts.reference import page
+from lakehouse.contracts.spark import all_fields
 from lakehouse.settings import CHECKOUT
 from lakehouse.tables import BY_PATH
 
@@ -50,3 +54,15 @@ def test_silver_has_every_field_of_the_contract(topic):
     assert table.schema.names[: len(names)] == names
     optional = {item.name for item in CONTRACTS[topic].fields if not item.required}
     assert {c.name for c in table.columns if c.nullable} == optional
+
+
+def test_a_field_name_means_the_same_in_every_contract():
+    names = [field.name for field in all_fields(CONTRACTS.values())]
+    assert sorted(names) == sorted({field.name for contract in CONTRACTS.values() for field in contract.fields})
+
+
+def test_a_contract_that_gives_a_name_another_meaning_is_refused():
+    price = replace(PRICE, maximum=Decimal(5))
+    other = replace(CONTRACTS["products"], topic="other", body=(price,))
+    with pytest.raises(ValueError, match=r"other\.price differs"):
+        all_fields([CONTRACTS["products"], other])
