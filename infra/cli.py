@@ -35,6 +35,11 @@ _ELSEWHERE = {
         "Make silver and live gold again from bronze, compare, and swap.",
     ),
     "alerts": ("api.desk.command", "app", "See alerts; acknowledge, snooze or resolve them."),
+    "scorecard": (
+        "ingestion.scorecard_command",
+        "scorecard",
+        "Measure the anomaly detectors against anomalies that were injected.",
+    ),
     "bench": ("infra.bench", "bench", "Run one benchmark beside its peer."),
     "demo": ("infra.demo", "demo", "Everything once: history, live traffic, batch, the books, a first look."),
 }

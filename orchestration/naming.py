@@ -9,11 +9,25 @@ import dagster as dg
 
 from lakehouse.contracts import CONTRACTS
 from lakehouse.tables import (
+    ALERTS,
+    ANOMALIES,
     BRONZE_EVENTS,
+    BY_PATH,
+    CART_EVENTS,
+    CARTS,
     CUSTOMER_RFM,
+    DETECTOR_SCORECARD,
+    DUPLICATES,
+    FINALITY,
+    INGESTION_RATES,
+    INVENTORY_EVENTS,
+    INVENTORY_LEVELS,
     ORDERS_BY_MINUTE,
+    PRODUCT_VIEWS,
     PRODUCTS,
+    QUARANTINE,
     SALES_BY_MINUTE,
+    SESSIONS,
     TRANSACTION_ITEMS,
     TRANSACTIONS,
     Table,
@@ -24,7 +38,15 @@ _SOURCES: dict[str, tuple[Table, ...]] = {
     TRANSACTION_ITEMS.path: (TRANSACTIONS, PRODUCTS),
     SALES_BY_MINUTE.path: (TRANSACTION_ITEMS,),
     ORDERS_BY_MINUTE.path: (TRANSACTIONS,),
+    INGESTION_RATES.path: (*(BY_PATH[f"silver/{topic}"] for topic in CONTRACTS), QUARANTINE, DUPLICATES),
+    FINALITY.path: (TRANSACTIONS, PRODUCT_VIEWS, CART_EVENTS),
+    SESSIONS.path: (TRANSACTIONS, PRODUCT_VIEWS, CART_EVENTS),
+    CARTS.path: (TRANSACTIONS, CART_EVENTS),
+    INVENTORY_LEVELS.path: (TRANSACTION_ITEMS, INVENTORY_EVENTS, PRODUCTS),
+    ANOMALIES.path: (TRANSACTIONS, PRODUCT_VIEWS, PRODUCTS),
+    ALERTS.path: (ANOMALIES, INVENTORY_LEVELS),
     CUSTOMER_RFM.path: (TRANSACTIONS,),
+    DETECTOR_SCORECARD.path: (),  # from runs of its own, not from what came in
 }
 
 
@@ -80,10 +102,10 @@ def attributes(table: Table) -> dict[str, Any]:
 
 
 def batch_asset(
-    table: Table, partitions: dg.PartitionsDefinition | None = None
+    table: Table, partitions: dg.PartitionsDefinition | None = None, engine: str = "pyspark"
 ) -> Callable[[Callable[..., dg.MaterializeResult[Any]]], dg.AssetsDefinition]:
-    """The decorator for an asset that writes `table` with Spark."""
-    kinds = {"pyspark", "deltalake", table.layer}
+    """The decorator for an asset that writes `table`."""
+    kinds = {engine, "deltalake", table.layer} - {"ops"}
     decorator: Callable[[Callable[..., dg.MaterializeResult[Any]]], dg.AssetsDefinition]
     decorator = dg.asset(**attributes(table), partitions_def=partitions, kinds=kinds)
     return decorator

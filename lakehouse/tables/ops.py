@@ -1,10 +1,10 @@
-"""The platform's own tables: the ledgers."""
+"""The platform's own tables: the ledgers, and how good the detectors are."""
 
 from __future__ import annotations
 
 import pyarrow as pa
 
-from lakehouse.tables.base import STREAM_PROPERTIES, TIME, Table, column
+from lakehouse.tables.base import BATCH_PROPERTIES, STREAM_PROPERTIES, TIME, Table, column
 
 _OFFSETS = pa.map_(pa.string(), pa.int64())
 LEDGER_STREAMING = Table(
@@ -45,4 +45,32 @@ LEDGER_STREAMING = Table(
     ("batch_id",),
     (),
     STREAM_PROPERTIES,
+)
+
+DETECTOR_SCORECARD = Table(
+    "detector_scorecard",
+    "ops",
+    "batch",
+    "one detector in one scoring; `overall` is all together, `naive` the baseline that it is measured against",
+    (
+        column("scored_at", TIME, "when the scoring began (UTC)"),
+        column("seeds", pa.list_(pa.field("element", pa.int64(), False)), "seeds of the runs that were scored"),
+        column("detector", pa.string(), "the detector, `overall` or `naive`"),
+        column("anomaly_count", pa.int64(), "anomalies that the runs hold"),
+        column("found_count", pa.int64(), "of these, how many were found"),
+        column("false_count", pa.int64(), "findings about what is ordinary"),
+        column("crossed_count", pa.int64(), "findings about anomalies of another kind; neither right nor wrong"),
+        column("precision", pa.float64(), "found / (found + false)"),
+        column("recall", pa.float64(), "found / anomalies"),
+        column("f1", pa.float64(), "harmonic mean of precision and recall"),
+        column(
+            "seconds_to_detect",
+            pa.float64(),
+            "median from the event that a right finding names to the micro-batch that found it",
+            True,
+        ),
+    ),
+    ("scored_at", "detector"),
+    (),
+    BATCH_PROPERTIES,
 )

@@ -35,7 +35,7 @@ Floats = NDArray[np.float64]
 
 
 class CustomerAmounts:
-    """The last KEPT_ORDERS amounts of each customer, in the order in which they came. 25 bytes a customer, with the table's air 60.
+    """The last KEPT_ORDERS amounts of each customer, in the order in which they came. About 80 bytes a customer.
 
     An amount is kept as the 16-bit logarithm of its cents, good to a hundredth; and with the day it came in, as what came
     longer ago than KEPT_DAYS no longer counts.

@@ -23,7 +23,7 @@ class WindowCounts:
 
     So a burst no longer than span - 1 buckets is always within one window, and no window is longer than span buckets. What is
     counted is the same in any order, and the same when it is loaded anew: buckets before the edge do not count, and the edge
-    follows the watermark. Memory: about 32 bytes for each key and bucket since the edge.
+    follows the watermark. Memory: about 50 bytes for each key and bucket since the edge.
     """
 
     def __init__(self, bucket_micros: int, span: int, limit: int) -> None:

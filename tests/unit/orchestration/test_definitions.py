@@ -46,6 +46,7 @@ def test_the_asset_keys_are_these(loaded: dg.Definitions) -> None:
         "kafka/products",
         "kafka/transactions",
         "kafka/users",
+        "ops/detector_scorecard",
         "ops/ledger_streaming",
         "silver/cart_events",
         "silver/duplicates",
