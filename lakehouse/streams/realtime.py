@@ -47,6 +47,9 @@ _SPARK = {
     # no optimiser that learns between stages: a Real-Time query never ends a stage
     "spark.sql.adaptive.enabled": "false",
     "spark.sql.autoBroadcastJoinThreshold": "-1",  # the one broadcast is asked for by name
+    # neither can apply here, and to find that out each follows the join keys through the whole of the parsing, join by join
+    "spark.sql.optimizer.dynamicPartitionPruning.enabled": "false",
+    "spark.sql.optimizer.runtime.bloomFilter.enabled": "false",
 }
 _READER = {
     # wait a little for more records: each consumer asks the broker 50 times a second at most instead of once a record
