@@ -55,12 +55,18 @@ class Added:
 
 
 class Anomalies:
-    """Makes anomalies out of ordinary orders. `fresh` gives the record of a Struck as another event, with ids of its own."""
+    """Makes anomalies out of ordinary orders. `fresh` gives the record of a Struck as another event, with ids of its own.
 
-    def __init__(self, world: World, rng: np.random.Generator, live: bool, fresh: Callable[[Struck], Document]) -> None:
+    `end_ms` is where the run's event time ends; a jump to another country is over by then.
+    """
+
+    def __init__(
+        self, world: World, rng: np.random.Generator, live: bool, end_ms: int, fresh: Callable[[Struck], Document]
+    ) -> None:
         self._world = world
         self._rng = rng
         self._live = live
+        self._end_ms = end_ms
         self._fresh = fresh
         self._cents = world.product_cents(np.arange(PRODUCT_COUNT))
         medians = np.array([price for _, price in CATEGORIES]) * 100
@@ -121,6 +127,7 @@ class Anomalies:
         else:
             flight = KM[here, there] * 3_600_000 / _JET_KM_PER_HOUR
             delay = flight * self._rng.uniform(*_SHARE_OF_FLIGHT)
+            delay = min(delay, max(self._end_ms - struck.at_ms, 1_000))
         order = self._order(struck, self._dear, int(delay))
         order["country"] = COUNTRY_CODES[there]
         return None, self._added([(int(delay), order)], label, struck)

@@ -49,10 +49,12 @@ class _Extra:
 class Injector:
     """Adds faults to the records of one run, deterministically: the same records in the same blocks get the same faults.
 
-    `world` is what anomalies are made of; a share of anomalies needs it.
+    `world` is what anomalies are made of; a share of anomalies needs it. `end_ms` is where the run's event time ends.
     """
 
-    def __init__(self, shares: Shares, run_key: int, live: bool, world: World | None = None) -> None:
+    def __init__(
+        self, shares: Shares, run_key: int, live: bool, world: World | None = None, end_ms: int = 2**62
+    ) -> None:
         self._shares = shares
         self._run_key = run_key
         self._live = live
@@ -61,7 +63,7 @@ class Injector:
         self._order = 0
         self._turns: Counter[tuple[str, int]] = Counter()
         self._odd_share = shares.anomalies / ORDERS_PER_ANOMALY
-        self._anomalies = Anomalies(world, self._rng, live, self._fresh) if world and shares.anomalies else None
+        self._anomalies = Anomalies(world, self._rng, live, end_ms, self._fresh) if world and shares.anomalies else None
         self._ids: list[str] = []
         self._id_block = 0
         self.counts: Counter[str] = Counter()

@@ -44,7 +44,7 @@ class Source:
         )
         self.traffic = Traffic(world, plan, registered, catalogued)
         self._formatter = Formatter(world, options.run_key, partition_counts)
-        self._injector = Injector(options.shares, options.run_key, live, world)
+        self._injector = Injector(options.shares, options.run_key, live, world, plan.end_ms)
         self._wanted = np.array([name in options.streams for name in INPUT_NAMES])
         self.last_event_ms = options.start_ms
 

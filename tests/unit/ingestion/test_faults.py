@@ -276,3 +276,16 @@ def test_held_back_records_come_when_their_time_has_come() -> None:
     assert [*first.values, *rest.values] == [value, value]
     assert labels[0].fault is None
     assert [label.fault for label in rest_labels.values()] == ["duplicate"]
+
+
+def test_a_jump_to_another_country_is_over_when_the_history_is() -> None:
+    source = Source(
+        history(3_600.0, parse_start("2026-05-29T20:00:00Z"), scale=0.3, shares=Shares(anomalies=0.2)), PARTITIONS
+    )
+    made = [source.records(block) for block in source.blocks()]
+    made.append(source.rest())
+    ends = [
+        label.at_ms for _, labels in made for label in labels.values() if label.fault == "anomaly:impossible_travel"
+    ]
+    assert len(ends) > 10
+    assert max(at for at in ends if at) <= parse_start("2026-05-29T21:00:01Z")
