@@ -80,7 +80,7 @@ def generate(
         float, typer.Option(help="An unknown field, which is accepted.", rich_help_panel=_FAULTS)
     ] = 0.0,
     anomalies: Annotated[
-        float, typer.Option(help="Odd orders, a share of transactions.", rich_help_panel=_FAULTS)
+        float, typer.Option(help="Anomalies, a share of transactions, and regional drops.", rich_help_panel=_FAULTS)
     ] = 0.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as one JSON object.")] = False,
 ) -> None:
