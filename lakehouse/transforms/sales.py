@@ -5,10 +5,12 @@ Definitions, used by every reader: revenue of a line is quantity x price; revenu
 
 from __future__ import annotations
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from lakehouse.catalogue import Catalogue
+from lakehouse.contracts.base import MONEY_MAX
 from lakehouse.tables import MONEY
 
 _CARRIED = (
@@ -50,23 +52,41 @@ def order_lines(transactions: pa.Table, catalogue: Catalogue) -> pa.Table:
 
 def sales_by_minute(items: pa.Table) -> pa.Table:
     """Order lines to partial sums by minute, country and category (no `batch_id`, no `known_at`)."""
-    grouped = _with_minute(items).group_by(["minute", "country", "category"], use_threads=False)
+    lines = _with_minute(items)
+    grouped = lines.group_by(["minute", "country", "category"], use_threads=False)
     sums = grouped.aggregate([("quantity", "sum"), ("quantity", "count"), ("line_amount", "sum")])
-    return _named(sums, {"quantity_sum": "unit_count", "quantity_count": "line_count", "line_amount_sum": "revenue"})
+    sums = sums.rename_columns(["minute", "country", "category", "unit_count", "line_count", "revenue"])
+    if _fits(sums):
+        return sums
+    ones = pa.array(np.ones(len(lines), np.int64))
+    return pa.table(
+        {
+            **{name: lines[name] for name in ("minute", "country", "category")},
+            "unit_count": lines["quantity"].cast(pa.int64()),
+            "line_count": ones,
+            "revenue": lines["line_amount"],
+        }
+    )
 
 
 def orders_by_minute(transactions: pa.Table) -> pa.Table:
     """Transactions to partial sums by minute, country and payment method (no `batch_id`, no `known_at`)."""
-    grouped = _with_minute(transactions).group_by(["minute", "country", "payment_method"], use_threads=False)
+    orders = _with_minute(transactions)
+    grouped = orders.group_by(["minute", "country", "payment_method"], use_threads=False)
     sums = grouped.aggregate([("transaction_id", "count"), ("total_amount", "sum")])
-    return _named(sums, {"transaction_id_count": "order_count", "total_amount_sum": "revenue"})
+    sums = sums.rename_columns(["minute", "country", "payment_method", "order_count", "revenue"])
+    if _fits(sums):
+        return sums
+    ones = pa.array(np.ones(len(orders), np.int64))
+    keys = {name: orders[name] for name in ("minute", "country", "payment_method")}
+    return pa.table({**keys, "order_count": ones, "revenue": orders["total_amount"]})
 
 
 def _with_minute(rows: pa.Table) -> pa.Table:
     return rows.append_column("minute", pc.floor_temporal(rows["timestamp"], unit="minute"))
 
 
-def _named(table: pa.Table, names: dict[str, str]) -> pa.Table:
-    renamed = table.rename_columns([names.get(name, name) for name in table.column_names])
-    position = renamed.column_names.index("revenue")
-    return renamed.set_column(position, "revenue", renamed["revenue"].cast(MONEY))
+def _fits(sums: pa.Table) -> bool:
+    """Whether all sums are still money. Where orders of absurd amounts add up beyond it, each is a partial sum of its own."""
+    highest = pc.max(sums["revenue"]).as_py()
+    return highest is None or highest <= MONEY_MAX

@@ -6,7 +6,7 @@ from decimal import Decimal
 import pyarrow as pa
 
 from lakehouse.catalogue import Catalogue
-from lakehouse.tables import TRANSACTIONS
+from lakehouse.tables import MONEY, TRANSACTIONS
 from lakehouse.transforms.sales import order_lines, orders_by_minute, sales_by_minute
 
 NINE = datetime(2026, 3, 14, 9, 0, 59, 999000, tzinfo=UTC)
@@ -86,3 +86,13 @@ def test_largest_amounts_keep_every_cent():
     price = "9999999999999.99"
     lines = order_lines(table(order(1, NINE, "US", "paypal", line("p1", 1000, price))), catalogue())
     assert sales_by_minute(lines)["revenue"].to_pylist() == [Decimal("9999999999999990.00")]
+
+
+def test_amounts_that_add_up_beyond_money_stay_partial_sums_of_their_own():
+    most = "9999999999999999.99"
+    orders = table(*(order(number, NINE, "US", "paypal", line("p1", 1, most)) for number in range(2)))
+    sales, by_payment = sales_by_minute(order_lines(orders, catalogue())), orders_by_minute(orders)
+    assert (
+        sales["revenue"].cast(MONEY).to_pylist() == by_payment["revenue"].cast(MONEY).to_pylist() == [Decimal(most)] * 2
+    )
+    assert (sales["unit_count"].to_pylist(), by_payment["order_count"].to_pylist()) == ([1, 1], [1, 1])
