@@ -39,6 +39,8 @@ _FAULTS = (
     "0.001",
     "--late",
     "0.005",
+    "--anomalies",
+    "0.003",
 )
 _DRAIN_SECONDS = 900
 
