@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -139,7 +140,7 @@ class Lease:
         self._seconds = settings.lease_seconds
         self._name = name
         self._store: Store = S3Store(settings, name) if is_s3(settings) else FileStore(settings, name)
-        self._on_lost = on_lost or (lambda: os._exit(75))
+        self._on_lost = on_lost or self._leave
         self._stop = threading.Event()
         self._tag = ""
         self._term = 0
@@ -189,6 +190,15 @@ class Lease:
                 if time.monotonic() - renewed > self._seconds:
                     self._on_lost()
                     return
+
+    def _leave(self) -> None:
+        """End this process at once: whatever it has under way is no longer its to write."""
+        print(
+            f"globalmart {self._name}: the lease was lost to another process, so this one stops.",
+            file=sys.stderr,
+            flush=True,
+        )
+        os._exit(75)
 
     def _write(self, tag: str | None) -> str:
         """Write the lease anew. What is there may be ours already: of a try whose answer was lost. Raises StaleError."""

@@ -46,7 +46,8 @@ class Traffic:
     """`globalmart generate` in a process of its own, with every kind of fault and the whole truth written down."""
 
     def __init__(self, *options: str) -> None:
-        command = [sys.executable, "-m", "ingestion", *options, "--no-catalogue", "--truth", "full", "--json", *FAULTS]
+        fixed = ["--no-catalogue", "--truth", "full", "--json"]
+        command = [sys.executable, "-m", "ingestion", *FAULTS, *options, *fixed]
         self._process = subprocess.Popen(
             command, cwd=CHECKOUT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         )
@@ -60,6 +61,13 @@ class Traffic:
         """Wait for its end; returns its report."""
         out, _ = self._process.communicate(timeout=600)
         assert self._process.returncode == 0, out
+        return json.loads(out)
+
+    def stop(self) -> dict:
+        """End it with Ctrl-C; returns its report."""
+        self._process.send_signal(signal.SIGINT)
+        out, _ = self._process.communicate(timeout=120)
+        assert self._process.returncode == 130, out
         return json.loads(out)
 
 
