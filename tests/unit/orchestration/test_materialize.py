@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -16,6 +17,7 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 
 from lakehouse.lease import Lease
+from lakehouse.ledger import LedgerEntry
 from lakehouse.settings import Settings, load_settings
 from lakehouse.storage import delta_uri, open_table
 from lakehouse.tables import CUSTOMER_RFM, LEDGER_STREAMING, TRANSACTION_ITEMS, TRANSACTIONS, Table
@@ -197,7 +199,6 @@ def test_a_second_run_is_refused_while_another_holds_the_batch_lease(
 
 def ledger_row(batch_id: int, versions: dict[str, int]) -> dict[str, Any]:
     at = datetime(2026, 3, 14, tzinfo=UTC)
-    values: dict[str, Any] = {"generation": 1, "batch_id": batch_id, "started_at": at, "committed_at": at}
-    maps = {"next_offsets": [], "watermarks": [], "table_versions": list(versions.items())}
-    missing = [column for column in LEDGER_STREAMING.columns if column.name not in {**values, **maps}]
-    return {**{c.name: 0 if pa.types.is_integer(c.type) else at for c in missing}, **values, **maps}
+    entry = LedgerEntry(1, batch_id, batch_id, at, at, {}, {}, versions)
+    counts = {name: 0 for name in LEDGER_STREAMING.schema.names if name.endswith("_count")}
+    return dict(replace(entry, counts=counts).to_rows().to_pylist()[0])
