@@ -19,7 +19,15 @@ def test_files_and_folder_are_private(settings: Settings) -> None:
     ensure_credentials(settings)
     assert stat.S_IMODE(settings.secrets_dir.stat().st_mode) == 0o700
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in settings.secrets_dir.iterdir()}
-    names = {"streaming.env", "batch.env", "serving.env", "operator.env", "desk.env", "minio-root.env", "postgres-superuser"}
+    names = {
+        "streaming.env",
+        "batch.env",
+        "serving.env",
+        "operator.env",
+        "desk.env",
+        "minio-root.env",
+        "postgres-superuser",
+    }
     assert modes == dict.fromkeys(names, 0o600)
 
 

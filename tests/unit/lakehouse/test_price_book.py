@@ -33,7 +33,9 @@ def products(*rows):
 ROWS = [("p1", 1, 0, "10.00", "A"), ("p1", 5, 1, "12.00", "A"), ("p1", 5, 7, "13.00", "B"), ("p1", 9, 2, "11.00", "A")]
 
 
-@pytest.mark.parametrize("rows", list(itertools.permutations(ROWS)), ids=lambda rows: "".join(str(row[2]) for row in rows))
+@pytest.mark.parametrize(
+    "rows", list(itertools.permutations(ROWS)), ids=lambda rows: "".join(str(row[2]) for row in rows)
+)
 def test_the_price_at_a_time_does_not_depend_on_the_order_of_arrival(rows):
     book = PriceBook()
     for row in rows:

@@ -6,8 +6,8 @@ from decimal import Decimal
 import pyarrow as pa
 import pytest
 
-from lakehouse.storage import open_table
 from lakehouse.errors import FencedError
+from lakehouse.storage import open_table
 from lakehouse.streams.sinks import Sinks
 from lakehouse.tables import LEDGER_STREAMING, ORDERS_BY_MINUTE, SALES_BY_MINUTE
 
