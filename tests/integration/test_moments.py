@@ -228,7 +228,6 @@ def replace_a_frozen_writer(stack: Stack, driver: Driver, proxy: S3Proxy, tmp_pa
     finally:
         proxy.let_go()
         driver.end()
-        wait_drained(stack)
         second.end()
 
 
