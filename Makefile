@@ -25,8 +25,8 @@ lint: setup ## ruff and mypy
 	@$(VENV)/ruff format --check .
 	@$(VENV)/mypy
 
-test: lint ## All tests but the long ones, with a throw-away stack of their own
-	@$(VENV)/pytest -m "not long"
+test: lint ## All tests but the long ones, on two throw-away stacks side by side
+	@$(VENV)/pytest -n 2 --dist loadfile -m "not long"
 
 test-long: setup ## The long tests: chaos, soak, full fuzz
 	@$(VENV)/pytest -m long
