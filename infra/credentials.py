@@ -14,7 +14,13 @@ from lakehouse.settings import Service, Settings
 
 SERVICES: tuple[Service, ...] = get_args(Service)
 # The database that each service's own role may write; `batch` is Dagster, whose storage is a database of its own.
-DATABASES = {"streaming": "globalmart", "batch": "dagster", "serving": "globalmart", "operator": "globalmart", "desk": "globalmart"}
+DATABASES = {
+    "streaming": "globalmart",
+    "batch": "dagster",
+    "serving": "globalmart",
+    "operator": "globalmart",
+    "desk": "globalmart",
+}
 
 
 def minio_root_file(settings: Settings) -> Path:
