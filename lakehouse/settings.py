@@ -75,6 +75,10 @@ class Settings(BaseSettings):
     dagster_port: int = Field(3000, ge=1, le=65535, description="Local stack: Dagster's web pages.")
     api_port: int = Field(8000, ge=1, le=65535, description="Local stack: REST API.")
 
+    # Memory of the local stack's servers
+    kafka_memory_gb: float = Field(0.75, ge=0.25, description="Local stack: heap of the Kafka broker.")
+    s3_memory_gb: float = Field(0.9, ge=0.25, description="Local stack: what MinIO is to keep within.")
+
     # Spark
     spark_master: str = Field("local[*]", description="Spark master: `local[*]`, `spark://host:port` or `k8s://…`.")
     streaming_memory_gb: float = Field(3.0, gt=0.5, description="Heap of the streaming service's JVM.")

@@ -14,7 +14,6 @@ from infra.servers.base import Health, Launch
 from lakehouse.errors import GlobalMartError
 from lakehouse.settings import Settings
 
-_HEAP = ("-Xms256m", "-Xmx768m")
 # A record of 1 MiB is bad input that must reach quarantine, so the broker has to let it pass with room to spare.
 _MAX_BYTES = 4 * 2**20
 
@@ -96,7 +95,8 @@ def prepare(settings: Settings) -> Launch:
             raise KafkaStartError(
                 f"Kafka's data folder cannot be formatted: {(result.stderr or result.stdout).strip()}"
             )
-    return Launch(_java("kafka.Kafka", str(properties), logging=logging, heap=_HEAP))
+    heap = ("-Xms256m", f"-Xmx{int(settings.kafka_memory_gb * 1024)}m")
+    return Launch(_java("kafka.Kafka", str(properties), logging=logging, heap=heap))
 
 
 def health(settings: Settings, pid: int | None) -> Health:  # noqa: ARG001 one signature for all servers

@@ -19,7 +19,7 @@ def prepare(settings: Settings) -> Launch:
         "MINIO_BROWSER": "off",
         "MINIO_UPDATE": "off",
         "MINIO_REGION": settings.s3_region,
-        "GOMEMLIMIT": "900MiB",
+        "GOMEMLIMIT": f"{int(settings.s3_memory_gb * 1024)}MiB",
     }
     return Launch(
         [str(minio_binary()), "server", "--quiet", "--address", f"127.0.0.1:{settings.s3_port}", str(data)], env
