@@ -7,7 +7,6 @@ import os
 import signal
 import sys
 import threading
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from types import FrameType
@@ -17,8 +16,9 @@ from py4j.protocol import Py4JError
 from pyspark.errors import StreamingQueryException
 from pyspark.sql import SparkSession
 
-from lakehouse import heartbeat, storage
+from lakehouse import storage
 from lakehouse.errors import GlobalMartError, KafkaError, LeaseHeldError, StorageError
+from lakehouse.heartbeat import Pulse
 from lakehouse.kafka import KafkaOffsets
 from lakehouse.lease import Lease
 from lakehouse.ledger import LedgerEntry, last_entry
@@ -52,27 +52,9 @@ _SPARK = {
 }
 
 
-class Pulse:
-    """The service's heartbeat: a thread that says every two seconds how it is, until the process ends."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._said: dict[str, object] = {"state": "starting"}
-        threading.Thread(target=self._run, name="pulse", daemon=True).start()
-
-    def say(self, state: str, **details: object) -> None:
-        self._said = {"state": state, **details}
-
-    def _run(self) -> None:
-        while True:
-            said = dict(self._said)
-            heartbeat.beat(self._settings, NAME, str(said.pop("state")), **said)
-            time.sleep(2)
-
-
 def run(settings: Settings) -> None:
     """Own the tables and stream until told to stop. Raises a GlobalMartError when it cannot go on."""
-    pulse = Pulse(settings)
+    pulse = Pulse(settings, NAME)
     stop = threading.Event()
 
     def on_signal(_number: int, _frame: FrameType | None) -> None:
