@@ -13,10 +13,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
-from typing import TypeVar
 
 from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
@@ -24,7 +22,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.streaming.query import StreamingQuery
 
-from lakehouse.errors import GlobalMartError, KafkaError
+from lakehouse.errors import GlobalMartError
 from lakehouse.heartbeat import Pulse
 from lakehouse.kafka import KafkaOffsets
 from lakehouse.session import build_session
@@ -32,11 +30,11 @@ from lakehouse.settings import Settings, load_settings
 from lakehouse.streams.catalogue_copy import CatalogueCopy
 from lakehouse.streams.jvm import adopt_jvm, wait_for_old_jvm
 from lakehouse.streams.retractions import Retractions
+from lakehouse.streams.waiting import wait_until
 from lakehouse.transforms.realtime import DETECTIONS, LIVE_EVENTS, LIVE_TOPICS, judge
 
 log = logging.getLogger(__name__)
 
-T = TypeVar("T")
 NAME = "realtime"
 _NICENESS = 5
 _REFRESH_SECONDS = 30
@@ -126,7 +124,7 @@ def run(settings: Settings) -> None:
     signal.signal(signal.SIGINT, on_signal)
 
     wait_for_old_jvm(settings, NAME)
-    counts = _wait_until(lambda: _partitions(settings), pulse, stop)
+    counts = wait_until(lambda: _partitions(settings), pulse, stop)
     catalogue = CatalogueCopy(settings)
     catalogue.refresh()
     partitions = sum(counts[topic] for topic in LIVE_TOPICS)
@@ -134,7 +132,7 @@ def run(settings: Settings) -> None:
     slots = _with_slots(settings, partitions)
     spark = build_session(slots, f"globalmart-{NAME}", settings.realtime_memory_gb, _SPARK | warehouse)
     adopt_jvm(settings, spark, NAME)
-    retractions = _wait_until(lambda: Retractions(settings, settings.realtime_away_minutes * 60), pulse, stop)
+    retractions = wait_until(lambda: Retractions(settings, settings.realtime_away_minutes * 60), pulse, stop)
     lane = Lane(settings, spark, catalogue.path, partitions)
     while not stop.is_set():
         lane.start()
@@ -190,18 +188,6 @@ def _age_seconds(checkpoint: Path) -> float | None:
     if not files:
         return None
     return time.time() - max(file.stat().st_mtime for file in files)
-
-
-def _wait_until(attempt: Callable[[], T], pulse: Pulse, stop: threading.Event) -> T:
-    """Try until Kafka answers."""
-    while True:
-        try:
-            return attempt()
-        except KafkaError as error:
-            log.warning("waiting for Kafka: %s", error)
-            pulse.say("waiting", reason=str(error))
-            if stop.wait(2):
-                raise
 
 
 def main() -> None:

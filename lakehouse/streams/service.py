@@ -7,10 +7,8 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
 from datetime import UTC, datetime
 from types import FrameType
-from typing import TypeVar
 
 from py4j.protocol import Py4JError
 from pyspark.errors import StreamingQueryException
@@ -34,13 +32,13 @@ from lakehouse.streams.markers import MARKERS, IdleWatch, Outbox
 from lakehouse.streams.refinery import Refinery
 from lakehouse.streams.sinks import Sinks
 from lakehouse.streams.source import ALL_TOPICS, read_records
+from lakehouse.streams.waiting import wait_until
 from lakehouse.tables import LEDGER_STREAMING, TABLES
 from lakehouse.transforms.parse import parse
 from lakehouse.transforms.watermarks import shop_watermark
 
 log = logging.getLogger(__name__)
 
-T = TypeVar("T")
 _SPARK_55271 = 'because the return value of "scala.Option.get()" is null'
 NAME = "streaming"
 _MARK_SECONDS = 4  # for the batch of an idle mark, before the next is thought of
@@ -64,11 +62,11 @@ def run(settings: Settings) -> None:
     signal.signal(signal.SIGINT, on_signal)
 
     lease = Lease(settings, NAME)
-    _wait_until(lambda: lease.acquire(), pulse, stop, "the lake", (StorageError,))
+    wait_until(lambda: lease.acquire(), pulse, stop, "the lake", (StorageError,))
     try:
         wait_for_old_jvm(settings)
-        offsets = _wait_until(lambda: KafkaOffsets(settings), pulse, stop, "Kafka", (KafkaError,))
-        partitions = _wait_until(lambda: offsets.partitions(ALL_TOPICS), pulse, stop, "topics", (KafkaError,))
+        offsets = wait_until(lambda: KafkaOffsets(settings), pulse, stop)
+        partitions = wait_until(lambda: offsets.partitions(ALL_TOPICS), pulse, stop, "topics")
         spark = build_session(settings, f"globalmart-{NAME}", settings.streaming_memory_gb, _SPARK)
         adopt_jvm(settings, spark)
         _stream(settings, spark, partitions, offsets, pulse, stop)
@@ -97,7 +95,7 @@ def _stream(
         settings, ledger.table_versions if ledger else {}, shop_watermark(ledger.watermarks) if ledger else None
     )
     live = views.load(settings, lake)
-    outbox = _wait_until(lambda: Outbox(settings), pulse, stop, "Kafka", (KafkaError,))
+    outbox = wait_until(lambda: Outbox(settings), pulse, stop)
     idle = IdleWatch(settings)
     batch_offsets = KafkaOffsets(settings)  # a connection of its own: batches run in a thread of their own
     inputs = {topic: count for topic, count in partitions.items() if topic != MARKERS}
@@ -187,20 +185,6 @@ def _lag(last: LedgerEntry | None, offsets: KafkaOffsets, partitions: dict[str, 
     taken = last.next_offsets if last else {}
     ends = _ends(offsets, partitions)
     return sum(end - taken.get(name, 0) for name, end in ends.items()) if ends else None
-
-
-def _wait_until(
-    attempt: Callable[[], T], pulse: Pulse, stop: threading.Event, what: str, errors: tuple[type[Exception], ...]
-) -> T:
-    """Try until it works; what is away may come back. Any other error is final."""
-    while True:
-        try:
-            return attempt()
-        except errors as error:
-            log.warning("waiting for %s: %s", what, error)
-            pulse.say("waiting", reason=str(error))
-            if stop.wait(2):
-                raise
 
 
 def main() -> None:
