@@ -13,13 +13,14 @@ import pyarrow.compute as pc
 from pyspark.sql import DataFrame, SparkSession
 
 from lakehouse import tables as t
+from lakehouse.findings import Finding
 from lakehouse.ledger import LedgerEntry
 from lakehouse.live import views
 from lakehouse.live.base import Batch, View
 from lakehouse.live.rates import consumer_lag
 from lakehouse.settings import Settings
 from lakehouse.streams.checkpoint import Checkpoint, Generation
-from lakehouse.streams.markers import Outbox, closing_span, split_marks
+from lakehouse.streams.markers import closing_span, split_marks
 from lakehouse.streams.sinks import Sinks
 from lakehouse.transforms.parse import parse
 from lakehouse.transforms.refine import Knowledge, Stamp, refine
@@ -40,7 +41,7 @@ class Refinery:
         generation: Generation,
         knowledge: Knowledge,
         live: list[View],
-        outbox: Outbox,
+        tell: Callable[[list[Finding]], None],
         ends: Callable[[], dict[str, int]],
         last: LedgerEntry | None,
     ) -> None:
@@ -51,7 +52,7 @@ class Refinery:
         self._generation = generation
         self._knowledge = knowledge
         self._live = live
-        self._outbox = outbox
+        self._tell = tell
         self._ends = ends
         self._maintenance = sinks.maintenance()
         self._delay = timedelta(minutes=settings.watermark_delay_minutes)
@@ -92,7 +93,7 @@ class Refinery:
         shop = shop_watermark(watermarks)
         batch = Batch(batch_id, intent.started_at, refined.rows, shop, self._knowledge.catalogue)
         said = views.apply(self._live, batch)
-        self._outbox.tell(said.findings)
+        self._tell(said.findings)
         clock.append(time.perf_counter())
 
         self._sinks.append(refined.rows | said.rows, batch_id)

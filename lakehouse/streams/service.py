@@ -86,7 +86,8 @@ def _stream(
     sinks.create_missing()
     ledger = last_entry(storage.open_table(settings, LEDGER_STREAMING))
     checkpoint = Checkpoint(settings)
-    generation = checkpoint.open(ledger, sinks.last_batch(), _skipped_to(settings, ledger, offsets, partitions))
+    skipped_to = wait_until(lambda: _skipped_to(settings, ledger, offsets, partitions), pulse, stop)
+    generation = checkpoint.open(ledger, sinks.last_batch(), skipped_to)
     if generation.is_new:
         log.info("generation %s starts at batch %s", generation.number, generation.first_batch)
         sinks.restore(ledger.table_versions if ledger else {}, spared=LEDGER_STREAMING)
@@ -97,7 +98,8 @@ def _stream(
     live = views.load(settings, lake)
     outbox = wait_until(lambda: Outbox(settings), pulse, stop)
     idle = IdleWatch(settings)
-    batch_offsets = KafkaOffsets(settings)  # a connection of its own: batches run in a thread of their own
+    # a connection of its own: batches run in a thread of their own
+    batch_offsets = wait_until(lambda: KafkaOffsets(settings), pulse, stop)
     inputs = {topic: count for topic, count in partitions.items() if topic != MARKERS}
     refinery = Refinery(
         settings,
@@ -107,7 +109,7 @@ def _stream(
         generation,
         load_knowledge(settings),
         live,
-        outbox,
+        lambda findings: wait_until(lambda: outbox.tell(findings), pulse, stop),
         lambda: _ends(batch_offsets, inputs),
         ledger,
     )
@@ -128,7 +130,7 @@ def _stream(
             pulse.say("running", generation=generation.number, lag_records=lag, **batch)
             now = datetime.now(UTC)
             if last is not None and idle.is_due(last, lag, now):
-                outbox.mark_idle(last.next_offsets, now)
+                wait_until(lambda: outbox.mark_idle(last.next_offsets, now), pulse, stop)  # noqa: B023 called at once
                 stop.wait(_MARK_SECONDS)
             stop.wait(1)
         if not stop.is_set():
