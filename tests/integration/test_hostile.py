@@ -219,7 +219,9 @@ def good_rate_under_malformed(stack: Stack, settings: Settings, running: Traffic
         count for fault, count in report["faults"].items() if fault.startswith("malformed")
     )
     batches = [row for row in rows(settings, t.LEDGER_STREAMING) if began <= row["started_at"]]
-    in_time = sum(row["accepted_count"] for row in batches if row["committed_at"] <= ended + timedelta(seconds=BATCH_SECONDS))
+    in_time = sum(
+        row["accepted_count"] for row in batches if row["committed_at"] <= ended + timedelta(seconds=BATCH_SECONDS)
+    )
     settle(stack)
     assert sum(row["quarantined_count"] for row in batches) > 0
     return in_time / sent

@@ -231,6 +231,7 @@ def replace_a_frozen_writer(stack: Stack, driver: Driver, proxy: S3Proxy, tmp_pa
         second.end()
 
 
+@pytest.mark.long
 def test_a_frozen_writer_that_wakes_after_it_was_replaced_writes_nothing(
     stack,
     settings,

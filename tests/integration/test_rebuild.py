@@ -19,7 +19,7 @@ from lakehouse.settings import CHECKOUT, Settings
 from lakehouse.storage import bucket, open_table
 from lakehouse.tables import LEDGER_STREAMING, PRODUCT_VIEWS, TRANSACTIONS, Table
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.integration, pytest.mark.long, pytest.mark.timeout(1800)]
 
 FAULTS = [
     "--duplicates",
