@@ -7,12 +7,10 @@ table made anew, reloads that table as a whole. A compaction changes no data and
 
 from __future__ import annotations
 
-import signal
 import sys
 import threading
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from types import FrameType
 from uuid import uuid4
 
 import duckdb
@@ -23,9 +21,9 @@ from deltalake.exceptions import DeltaError
 from api.builder import read_live, remove_unused, write_base, write_live
 from api.errors import ServingFileError
 from api.manifest import SERVED, Manifest, TableMeta, read_manifest, serving_schema, write_manifest
-from api.pulse import Pulse
 from api.source import Commit, GoldTable, first_line
 from lakehouse.errors import GlobalMartError
+from lakehouse.heartbeat import Pulse, stop_on_signals
 from lakehouse.settings import Settings, load_settings
 from lakehouse.tables import Table
 
@@ -193,18 +191,12 @@ def run(settings: Settings, stop: threading.Event) -> None:
             except _CURABLE as error:
                 reason = str(error) if isinstance(error, GlobalMartError) else first_line(error)
             served = {m.name: m.delta_version for m in refresher.metas.values()} if refresher else {}
-            pulse.set("waiting" if reason else "running", reason=reason or None, table_versions=served)
+            pulse.say("waiting" if reason else "running", reason=reason or None, table_versions=served)
             stop.wait(settings.refresh_seconds)
 
 
 def main() -> int:
-    stop = threading.Event()
-
-    def ask_to_stop(_number: int, _frame: FrameType | None) -> None:
-        stop.set()
-
-    signal.signal(signal.SIGTERM, ask_to_stop)
-    signal.signal(signal.SIGINT, ask_to_stop)
+    stop = stop_on_signals()
     try:
         run(load_settings("serving"), stop)
     except GlobalMartError as error:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from infra.credentials import minio_root_file, read_pairs
 from lakehouse.errors import StorageError
 from lakehouse.settings import Settings
-from lakehouse.storage import bucket, is_s3
+from lakehouse.storage import bucket, is_s3, s3_client
 from lakehouse.tables import TABLES
 
 _ARN = "arn:aws:s3:::"
@@ -94,20 +94,10 @@ def _services() -> tuple[str, ...]:
 
 def check_reader(settings: Settings) -> str:
     """Whether the pair in `.env` is accepted; the empty text, or what is wrong in one sentence."""
-    import boto3
-    from botocore.config import Config
     from botocore.exceptions import BotoCoreError, ClientError
 
-    client = boto3.client(
-        "s3",
-        endpoint_url=settings.s3_endpoint,
-        region_name=settings.s3_region,
-        aws_access_key_id=settings.s3_access_key or "none",
-        aws_secret_access_key=settings.s3_secret_key.get_secret_value() or "none",
-        config=Config(connect_timeout=3, read_timeout=5, retries={"max_attempts": 1}),
-    )
     try:
-        client.list_objects_v2(Bucket=bucket(settings), MaxKeys=1)
+        s3_client(settings, attempts=1).list_objects_v2(Bucket=bucket(settings), MaxKeys=1)
     except ClientError as error:
         code = error.response.get("Error", {}).get("Code", "?")
         return (

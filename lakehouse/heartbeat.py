@@ -1,12 +1,14 @@
-"""Heartbeats: each service says in a small file how it is; `globalmart status` and `/ready` read them."""
+"""What every service does: say in a small file how it is, for `globalmart status` and `/ready`, and stop when it is asked to."""
 
 from __future__ import annotations
 
 import json
 import os
+import signal
 import threading
-import time
+from contextlib import suppress
 from datetime import UTC, datetime
+from types import TracebackType
 from typing import Any
 
 from lakehouse.settings import Settings
@@ -43,20 +45,48 @@ def read(settings: Settings, service: str) -> dict[str, Any] | None:
 
 
 class Pulse:
-    """A service's heartbeat: a thread that says every two seconds how it is, until the process ends."""
+    """Repeats a service's last word every two seconds from its making on, so that a long batch does not look like a dead service.
+
+    `checked_at` in the heartbeat is when the service last said something itself, so that a hung one is not taken for well.
+    As a context it says `failed`, and why, when an exception leaves it.
+    """
 
     def __init__(self, settings: Settings, service: str) -> None:
-        self._settings = settings
-        self._service = service
-        self._said: dict[str, Any] = {"state": "starting"}
-        threading.Thread(target=self._run, name="pulse", daemon=True).start()
+        self._settings, self._service = settings, service
+        self._lock = threading.Lock()
+        self._stopped = threading.Event()
+        self.say("starting")
+        self._thread = threading.Thread(target=self._repeat, name=f"pulse-{service}", daemon=True)
+        self._thread.start()
 
     def say(self, state: str, **details: Any) -> None:
-        """What the next beats say; see `beat`."""
-        self._said = {"state": state, **details}
+        """Beat now, and repeat it; see `beat`."""
+        self._said = {"state": state, **details, "checked_at": datetime.now(UTC).isoformat()}
+        self._beat()
 
-    def _run(self) -> None:
-        while True:
-            said = dict(self._said)
-            beat(self._settings, self._service, said.pop("state"), **said)
-            time.sleep(_BEAT_SECONDS)
+    def _beat(self) -> None:
+        with self._lock, suppress(OSError):  # a full disk must not end the service; without a beat it shows as stale
+            beat(self._settings, self._service, **self._said)
+
+    def _repeat(self) -> None:
+        while not self._stopped.wait(_BEAT_SECONDS):
+            self._beat()
+
+    def __enter__(self) -> Pulse:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stopped.set()
+        self._thread.join()
+        if kind is not None:
+            self.say("failed", reason=f"{kind.__name__}: {error}")
+
+
+def stop_on_signals() -> threading.Event:
+    """An event that SIGTERM and SIGINT set from now on; to be called in the main thread."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    return stop

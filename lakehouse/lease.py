@@ -17,14 +17,12 @@ from types import TracebackType
 from typing import Protocol
 from urllib.parse import unquote, urlparse
 
-import boto3
 import psutil
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from lakehouse.errors import LeaseHeldError, StorageError
 from lakehouse.settings import Settings
-from lakehouse.storage import bucket, is_s3
+from lakehouse.storage import bucket, is_s3, s3_client
 
 
 @dataclass(frozen=True)
@@ -69,16 +67,7 @@ class S3Store:
         self._bucket = bucket(settings)
         prefix = settings.lake_uri.split("://", 1)[1].partition("/")[2].rstrip("/")
         self._key = f"{prefix}/ops/leases/{name}.json".lstrip("/")
-        self._client = boto3.client(
-            "s3",
-            endpoint_url=settings.s3_endpoint,
-            region_name=settings.s3_region,
-            aws_access_key_id=settings.s3_access_key,
-            aws_secret_access_key=settings.s3_secret_key.get_secret_value(),
-            config=Config(
-                s3={"addressing_style": "path"}, connect_timeout=3, read_timeout=5, retries={"max_attempts": 2}
-            ),
-        )
+        self._client = s3_client(settings)
 
     def read(self) -> tuple[str, str] | None:
         try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from deltalake import DeltaTable
 
 from lakehouse.settings import Settings
@@ -41,6 +43,26 @@ def delta_options(settings: Settings) -> dict[str, str]:
         "timeout": "30s",
         "connect_timeout": "5s",
     }
+
+
+def s3_client(settings: Settings, read_timeout: float = 5, attempts: int = 2) -> Any:
+    """A boto3 client of the lake's S3 service, for what is not a table. `read_timeout` in seconds."""
+    import boto3  # slow to import, and most processes never need it
+    from botocore.config import Config
+
+    return boto3.client(
+        "s3",
+        endpoint_url=settings.s3_endpoint,
+        region_name=settings.s3_region,
+        aws_access_key_id=settings.s3_access_key or "none",
+        aws_secret_access_key=settings.s3_secret_key.get_secret_value() or "none",
+        config=Config(
+            s3={"addressing_style": "path"},
+            connect_timeout=3,
+            read_timeout=read_timeout,
+            retries={"max_attempts": attempts},
+        ),
+    )
 
 
 def open_table(settings: Settings, table: Table, version: int | None = None) -> DeltaTable:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import logging
 import random
-import signal
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from types import FrameType
 
 from api.desk import outbox, store
 from api.desk.channels.ways import ways
@@ -25,9 +23,9 @@ from api.desk.sources.quality import Quality
 from api.desk.sources.recent import RecentLedger
 from api.desk.sources.services import Services
 from api.desk.watch import UNKNOWABLE, Watch
-from api.pulse import Pulse
 from api.source import first_line
 from lakehouse.errors import GlobalMartError
+from lakehouse.heartbeat import Pulse, stop_on_signals
 from lakehouse.settings import CHECKOUT, Settings
 
 NAME = "desk"
@@ -136,7 +134,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
                         outbox.open_channel(connection, name, _now(), rules.channels.of(name).burst)
                 break
             except CURABLE as error:
-                pulse.set("waiting", reason=in_words(error))
+                pulse.say("waiting", reason=in_words(error))
                 stop.wait(_RETRY_SECONDS)
         intake = Intake(settings, desk, _now)
         made = {name: make() for name, make in makers.items()}
@@ -164,7 +162,7 @@ def _work(workers: list[Worker], intake: Intake, pulse: Pulse, stop: threading.E
         problems = {worker.name: worker.problem for worker in workers if worker.problem}
         state = "waiting" if "intake" in problems else "running"
         reason = "; ".join(sorted(set(problems.values())))
-        pulse.set(state, reason=reason or None, taken_count=intake.taken_count, lag_records=intake.lag)
+        pulse.say(state, reason=reason or None, taken_count=intake.taken_count, lag_records=intake.lag)
     for worker in workers:
         worker.bell.set()
     for worker in workers:
@@ -176,11 +174,5 @@ def _work(workers: list[Worker], intake: Intake, pulse: Pulse, stop: threading.E
 
 def main(settings: Settings) -> None:
     """Run until SIGTERM or SIGINT."""
-    stop = threading.Event()
-
-    def ask_to_stop(_number: int, _frame: FrameType | None) -> None:
-        stop.set()
-
-    signal.signal(signal.SIGTERM, ask_to_stop)
-    signal.signal(signal.SIGINT, ask_to_stop)
+    stop = stop_on_signals()
     run(settings, stop)

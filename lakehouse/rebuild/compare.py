@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from lakehouse.books.reading import read_up_to
+from lakehouse.ledger import LedgerEntry
 from lakehouse.settings import Settings
 from lakehouse.storage import open_table
 from lakehouse.tables import MONEY, Table
@@ -44,15 +45,15 @@ class Comparison:
         return self.live == self.rebuilt
 
 
-def compare(settings: Settings, rebuilt: Settings, table: Table, batch_id: int | None, scratch: Path) -> Comparison:
-    """Compare `table` in two lakes. `batch_id` restricts the live one to batches up to it; None: all of it counts.
+def compare(settings: Settings, rebuilt: Settings, table: Table, cut: LedgerEntry | None, scratch: Path) -> Comparison:
+    """Compare `table` in two lakes. `cut` restricts the live one to what this entry and those before it made; None: all counts.
 
     `scratch` is a folder for what does not fit into memory.
     """
     twin = _content(rebuilt, table, None, scratch)
     try:
-        live = _content(settings, table, batch_id, scratch)
-        keys = [] if live == twin else _first_keys(settings, rebuilt, table, batch_id, scratch)
+        live = _content(settings, table, cut, scratch)
+        keys = [] if live == twin else _first_keys(settings, rebuilt, table, cut, scratch)
     except (OSError, DeltaError, TableNotFoundError, pa.ArrowInvalid, duckdb.Error) as error:
         return Comparison(table.path, None, twin, _damage(settings, table, error))
     return Comparison(table.path, live, twin, first_keys=keys)
@@ -92,19 +93,19 @@ def content_of(table: Table, rows: pa.RecordBatchReader | pa.Table, connection: 
     return Content(int(count), f"{int(total) % 2**64:016x}", named)
 
 
-def _content(settings: Settings, table: Table, batch_id: int | None, scratch: Path) -> Content:
+def _content(settings: Settings, table: Table, cut: LedgerEntry | None, scratch: Path) -> Content:
     with connect(settings, scratch) as connection:
-        return content_of(table, _reader(settings, table, batch_id), connection)
+        return content_of(table, _reader(settings, table, cut), connection)
 
 
 def _first_keys(
-    settings: Settings, rebuilt: Settings, table: Table, batch_id: int | None, scratch: Path
+    settings: Settings, rebuilt: Settings, table: Table, cut: LedgerEntry | None, scratch: Path
 ) -> list[dict[str, Any]]:
     key = ", ".join(_quoted(table.key))
-    sides = [("live", settings, batch_id, 1), ("rebuilt", rebuilt, None, -1)]
+    sides = [("live", settings, cut, 1), ("rebuilt", rebuilt, None, -1)]
     with connect(settings, scratch) as connection:
-        for name, side, up_to, _ in sides:
-            connection.register(name, _reader(side, table, up_to))
+        for name, side, side_cut, _ in sides:
+            connection.register(name, _reader(side, table, side_cut))
         both = " UNION ALL ".join(
             f"SELECT {key}, hash(body) AS h, {sign} AS side FROM ({content_sql(table, name)}) AS body"  # noqa: S608
             for name, _, _, sign in sides
@@ -124,9 +125,11 @@ def connect(settings: Settings, scratch: Path) -> duckdb.DuckDBPyConnection:
     return duckdb.connect(config={**limits, "threads": 2, "preserve_insertion_order": "false"})
 
 
-def _reader(settings: Settings, table: Table, batch_id: int | None) -> pa.RecordBatchReader:
-    up_to = None if batch_id is None else pc.field("batch_id") <= batch_id
-    dataset = open_table(settings, table).to_pyarrow_dataset()
+def _reader(settings: Settings, table: Table, cut: LedgerEntry | None) -> pa.RecordBatchReader:
+    """Of snapshots the version that `cut` names: its owner's compaction may have removed them since for newer ones."""
+    version = cut.table_versions.get(table.path) if cut and table.reading == "snapshots" else None
+    up_to = None if cut is None else pc.field("batch_id") <= cut.batch_id
+    dataset = open_table(settings, table, version).to_pyarrow_dataset()
     return dataset.scanner(columns=table.schema.names, filter=up_to, use_threads=False).to_reader()
 
 

@@ -116,7 +116,7 @@ def _compare_and_swap(
         Sinks(settings, tables).create_missing()  # a table that is gone altogether compares as empty
     for table in tables:
         say(f"comparing {table.path}")
-        comparisons.append(compare(settings, staging, table, last.batch_id if dry_run else None, scratch))
+        comparisons.append(compare(settings, staging, table, last if dry_run else None, scratch))
     different = [table for table, found in zip(tables, comparisons, strict=True) if swap_all or not found.is_equal]
     if not dry_run and (different or unfinished(settings, tables, last)):
         say(f"swapping {len(different)} tables")

@@ -6,13 +6,11 @@ import shutil
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from lakehouse.errors import StorageError
 from lakehouse.settings import Settings
-from lakehouse.storage import bucket, is_s3
+from lakehouse.storage import bucket, is_s3, s3_client
 
 FOLDER = "_rebuild"
 
@@ -29,14 +27,7 @@ def remove(settings: Settings, prefix: str) -> None:
             shutil.rmtree(folder)
         return
     below = settings.lake_uri.split("://", 1)[1].partition("/")[2].strip("/")
-    client = boto3.client(
-        "s3",
-        endpoint_url=settings.s3_endpoint,
-        region_name=settings.s3_region,
-        aws_access_key_id=settings.s3_access_key,
-        aws_secret_access_key=settings.s3_secret_key.get_secret_value(),
-        config=Config(s3={"addressing_style": "path"}, connect_timeout=3, read_timeout=30, retries={"max_attempts": 3}),
-    )
+    client = s3_client(settings, read_timeout=30, attempts=3)
     try:
         pages = client.get_paginator("list_objects_v2").paginate(
             Bucket=bucket(settings), Prefix=f"{below}/{FOLDER}/{prefix}".lstrip("/")

@@ -12,12 +12,13 @@ from dataclasses import replace
 from datetime import datetime
 
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, WriterProperties, write_deltalake
+from deltalake import CommitProperties, DeltaTable, write_deltalake
 from deltalake.exceptions import CommitFailedError
 
 from lakehouse import tables as t
 from lakehouse.errors import FencedError
 from lakehouse.ledger import LedgerEntry
+from lakehouse.maintenance import HOOKS, WRITER
 from lakehouse.rebuild.history import NO_BATCH
 from lakehouse.settings import Settings
 from lakehouse.storage import open_table
@@ -95,9 +96,9 @@ def _replace(settings: Settings, rebuilt: Settings, table: Table) -> int:
             live,
             rows.to_reader(),
             mode="overwrite",
-            writer_properties=WriterProperties(compression="ZSTD", compression_level=1),
+            writer_properties=WRITER,
             commit_properties=CommitProperties(max_commit_retries=0, custom_metadata={"globalmart.rebuild": "swap"}),
-            post_commithook_properties=PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=False),
+            post_commithook_properties=HOOKS,
         )
     except CommitFailedError as error:
         raise FencedError(f"Another process has written to {table.path}: the rebuild stops ({error}).") from error

@@ -24,6 +24,8 @@ DETECTIONS = "detections"
 def split_marks(records: pa.Table) -> tuple[pa.Table, list[Mark]]:
     """The records of the input topics, and the marks among the others."""
     is_mark = pc.equal(records["topic"], MARKERS)
+    if not pc.any(is_mark).as_py():
+        return records, []
     marks = records.filter(is_mark).select(["value", "kafka_at"]).to_pylist()
     found = [read_mark(row["value"], row["kafka_at"]) for row in marks]
     return records.filter(pc.invert(is_mark)), [mark for mark in found if mark is not None]

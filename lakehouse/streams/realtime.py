@@ -9,12 +9,10 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-import signal
 import sys
 import threading
 import time
 from pathlib import Path
-from types import FrameType
 
 from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
@@ -23,7 +21,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.streaming.query import StreamingQuery
 
 from lakehouse.errors import GlobalMartError
-from lakehouse.heartbeat import Pulse
+from lakehouse.heartbeat import Pulse, stop_on_signals
 from lakehouse.kafka import KafkaOffsets
 from lakehouse.session import build_session
 from lakehouse.settings import Settings, load_settings
@@ -115,13 +113,7 @@ def run(settings: Settings) -> None:
     """Judge until told to stop. Raises a GlobalMartError when it cannot go on."""
     os.nice(_NICENESS)  # the durable path comes first
     pulse = Pulse(settings, NAME)
-    stop = threading.Event()
-
-    def on_signal(_number: int, _frame: FrameType | None) -> None:
-        stop.set()
-
-    signal.signal(signal.SIGTERM, on_signal)
-    signal.signal(signal.SIGINT, on_signal)
+    stop = stop_on_signals()
 
     wait_for_old_jvm(settings, NAME)
     counts = wait_until(lambda: _partitions(settings), pulse, stop)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import sys
 import threading
 from datetime import UTC, datetime
-from types import FrameType
 
 from py4j.protocol import Py4JError
 from pyspark.errors import StreamingQueryException
@@ -16,7 +14,7 @@ from pyspark.sql import SparkSession
 
 from lakehouse import storage
 from lakehouse.errors import GlobalMartError, KafkaError, LeaseHeldError, StorageError
-from lakehouse.heartbeat import Pulse
+from lakehouse.heartbeat import Pulse, stop_on_signals
 from lakehouse.kafka import KafkaOffsets
 from lakehouse.lease import Lease
 from lakehouse.ledger import LedgerEntry, last_entry
@@ -53,13 +51,7 @@ _SPARK = {
 def run(settings: Settings) -> None:
     """Own the tables and stream until told to stop. Raises a GlobalMartError when it cannot go on."""
     pulse = Pulse(settings, NAME)
-    stop = threading.Event()
-
-    def on_signal(_number: int, _frame: FrameType | None) -> None:
-        stop.set()
-
-    signal.signal(signal.SIGTERM, on_signal)
-    signal.signal(signal.SIGINT, on_signal)
+    stop = stop_on_signals()
 
     lease = Lease(settings, NAME)
     wait_until(lambda: lease.acquire(), pulse, stop, "the lake", (StorageError,))

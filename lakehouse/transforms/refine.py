@@ -90,7 +90,8 @@ def refine(records: pa.Table, stamp: Stamp, knowledge: Knowledge, parser: Parser
 
 def _typed_rows(records: pa.Table, topic: str) -> pa.Table:
     """The plainly right records of a topic: its fields, hashes, position and Kafka time."""
-    right = records.filter(pc.and_(pc.equal(records["topic"], topic), pc.is_valid(records["record"])))
+    slim = records.select(["topic", "partition", "offset", "kafka_at", "record"])
+    right = slim.filter(pc.and_(pc.equal(records["topic"], topic), pc.is_valid(records["record"])))
     struct = right["record"].combine_chunks()
     fields = dict(zip((f.name for f in struct.type), struct.flatten(), strict=True))
     typed = {name: fields[name] for name in typed_names(CONTRACTS[topic])}
@@ -117,9 +118,13 @@ def _judge_the_rest(records: pa.Table, stamp: Stamp) -> tuple[dict[int, tuple[tu
 
 
 def _stamped(table: pa.Table, stamp: Stamp) -> pa.Table:
-    return table.append_column(
-        "ingested_at", pa.array([stamp.started_at] * len(table), pa.timestamp("us", tz="UTC"))
-    ).append_column("batch_id", pa.array(np.full(len(table), stamp.batch_id)))
+    return table.append_column("ingested_at", _at(stamp, len(table))).append_column(
+        "batch_id", pa.array(np.full(len(table), stamp.batch_id))
+    )
+
+
+def _at(stamp: Stamp, count: int) -> pa.Array:
+    return pa.repeat(pa.scalar(stamp.started_at, pa.timestamp("us", tz="UTC")), count)
 
 
 def _quarantine(
@@ -185,9 +190,8 @@ def _add_sales(rows: dict[str, pa.Table], stamp: Stamp, catalogue: Catalogue) ->
         (t.SALES_BY_MINUTE, sales_by_minute(items)),
         (t.ORDERS_BY_MINUTE, orders_by_minute(transactions)),
     ):
-        known_at = pa.array([stamp.started_at] * len(sums), pa.timestamp("us", tz="UTC"))
         batch_id = pa.array(np.full(len(sums), stamp.batch_id))
-        rows[table.path] = sums.append_column("batch_id", batch_id).append_column("known_at", known_at)
+        rows[table.path] = sums.append_column("batch_id", batch_id).append_column("known_at", _at(stamp, len(sums)))
 
 
 def _conform(rows: pa.Table, table: t.Table) -> pa.Table:

@@ -194,7 +194,7 @@ def survive(moments: tuple[Moment, ...], stack: Stack, driver: Driver, proxy: S3
 
 
 def test_kills_at_named_moments_lose_and_double_nothing(stack, settings, driver, proxy, traffic):
-    running = traffic("--rate", "200", "--duration", "60m", "--seed", "21")
+    running = traffic("--rate", "60", "--duration", "60m", "--seed", "21")
     survive(SHORT, stack, driver, proxy, running)
 
 
