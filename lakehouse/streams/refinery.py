@@ -92,11 +92,14 @@ class Refinery:
 
         shop = shop_watermark(watermarks)
         batch = Batch(batch_id, intent.started_at, refined.rows, shop, self._knowledge.catalogue)
-        said = views.apply(self._live, batch)
-        self._tell(said.findings)
-        clock.append(time.perf_counter())
-
-        self._sinks.append(refined.rows | said.rows, batch_id)
+        self._sinks.begin(refined.rows, batch_id)  # written while the views count
+        try:
+            said = views.apply(self._live, batch)
+            self._tell(said.findings)
+            self._sinks.begin(said.rows, batch_id)
+            clock.append(time.perf_counter())
+        finally:
+            self._sinks.finish()
         lag = consumer_lag(records, intent.started_at, next_offsets, self._ends())
         clock.append(time.perf_counter())
 

@@ -7,7 +7,7 @@ skips it. A commit is a conditional PUT without retries: whoever is not alone on
 from __future__ import annotations
 
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 import pyarrow as pa
 from deltalake import (
@@ -38,6 +38,7 @@ class Sinks:
         self._tables = {table.path: table for table in tables}
         self._open: dict[str, DeltaTable] = {}
         self._committed: dict[str, int] = {}
+        self._running: list[Future[None]] = []
         self._pool = ThreadPoolExecutor(_PARALLEL, thread_name_prefix="sink")
 
     def create_missing(self) -> None:
@@ -76,8 +77,19 @@ class Sinks:
 
     def append(self, rows: dict[str, pa.Table], batch_id: int) -> None:
         """Append each table's rows, once per batch. Raises FencedError when another process has written meanwhile."""
-        for _ in self._pool.map(lambda item: self._append(item[0], item[1], batch_id), rows.items()):
-            pass
+        self.begin(rows, batch_id)
+        self.finish()
+
+    def begin(self, rows: dict[str, pa.Table], batch_id: int) -> None:
+        """Start what `append` does, in the background. To be followed by `finish` whatever happens in between."""
+        self._running += [self._pool.submit(self._append, path, table, batch_id) for path, table in rows.items()]
+
+    def finish(self) -> None:
+        """Wait until all that was begun has ended, well or not. Raises the first error among them."""
+        running, self._running = self._running, []
+        wait(running)
+        for one in running:
+            one.result()
 
     def _append(self, path: str, rows: pa.Table, batch_id: int) -> None:
         committed = self._committed[path]
