@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
@@ -25,10 +26,14 @@ class TableMissingError(GlobalMartError):
 
 @dataclass(frozen=True)
 class Written:
-    """What one write left behind: the Delta version, and the versions of the tables it was made from by path."""
+    """What one write left behind: the Delta version, and by path the versions of the tables it was made from.
+
+    `batches` are, by path of streaming tables, the last micro-batches that it has seen, where the writer said so.
+    """
 
     version: int
     sources: dict[str, int]
+    batches: dict[str, int] = field(default_factory=dict)
 
 
 def cut(spark: SparkSession, settings: Settings) -> dict[str, int]:
@@ -76,28 +81,64 @@ def create(spark: SparkSession, settings: Settings, table: Table) -> None:
 
 
 def replace_day(rows: DataFrame, settings: Settings, table: Table, day: date, sources: dict[str, int]) -> Written:
-    """Replace, in one commit, the rows of `table` whose partition column is `day`; done twice it leaves the same rows.
+    """`replace_days` for a single day."""
+    return replace_days(rows, settings, table, [day], sources)
 
-    `sources` (version by table path) goes into the commit, so that a check can read what the rows were made from.
+
+def replace_days(
+    rows: DataFrame,
+    settings: Settings,
+    table: Table,
+    days: Collection[date],
+    sources: dict[str, int],
+    batches: dict[str, int] | None = None,
+) -> Written:
+    """Replace, in one commit, the rows of `table` whose partition column is one of `days`; done twice it leaves the same rows.
+
+    `sources` (version by table path) goes into the commit, so that a check can read what the rows were made from, and so does
+    `batches` (by path the last micro-batch that was read), so that a later run finds what has come since.
     """
-    spark = rows.sparkSession
-    create(spark, settings, table)
     (column,) = table.partition_by
-    (
-        rows.write.format("delta")
-        .mode("overwrite")
-        .option("replaceWhere", f"{column} = DATE'{day.isoformat()}'")
-        .option("userMetadata", json.dumps({"day": day.isoformat(), "sources": sources}, sort_keys=True))
-        .save(spark_uri(settings, table))
-    )
-    return last_write(spark, settings, table, day)
+    names = sorted(day.isoformat() for day in days)
+    where = f"{column} IN ({', '.join(f'DATE {name!r}' for name in names)})"
+    note = {"days": names, "sources": sources, "batches": batches or {}}
+    return _overwrite(rows, settings, table, note, {"replaceWhere": where})
 
 
-def last_write(spark: SparkSession, settings: Settings, table: Table, day: date) -> Written:
-    """The last commit that replaced `day` in `table`. Raises LookupError where there is none."""
+def replace_all(rows: DataFrame, settings: Settings, table: Table, sources: dict[str, int]) -> Written:
+    """Replace, in one commit, all rows of `table`; `sources` as in `replace_days`."""
+    return _overwrite(rows, settings, table, {"sources": sources}, {})
+
+
+def _overwrite(
+    rows: DataFrame, settings: Settings, table: Table, note: dict[str, Any], options: dict[str, str]
+) -> Written:
+    create(rows.sparkSession, settings, table)
+    writer = rows.write.format("delta").mode("overwrite").options(**options)
+    writer.option("userMetadata", json.dumps(note, sort_keys=True)).save(spark_uri(settings, table))
+    return last_write(rows.sparkSession, settings, table)
+
+
+def last_write(spark: SparkSession, settings: Settings, table: Table, day: date | None = None) -> Written:
+    """The last commit that replaced rows of `table`, of `day` where given. Raises LookupError where there is none."""
+    for version, note in _notes(spark, settings, table):
+        if day is None or day.isoformat() in note.get("days", ()):
+            return Written(version, note["sources"], note.get("batches", {}))
+    raise LookupError(f"{table.path} has no commit for {day or 'its rows'}.")
+
+
+def made_span(spark: SparkSession, settings: Settings, table: Table) -> tuple[date, date] | None:
+    """The first and the last day that a table with daily partitions was made for, with rows or without; None before the first."""
+    if not exists(settings, table):
+        return None
+    (column,) = table.partition_by
+    days = {row[0] for row in read(spark, settings, table).select(column).distinct().collect()}
+    days |= {date.fromisoformat(day) for _, note in _notes(spark, settings, table) for day in note.get("days", ())}
+    return (min(days), max(days)) if days else None
+
+
+def _notes(spark: SparkSession, settings: Settings, table: Table) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Version and note of each commit that replaced rows, newest first."""
     history = DeltaTable.forPath(spark, spark_uri(settings, table)).history().where("userMetadata IS NOT NULL")
     for row in history.select("version", "userMetadata").orderBy(F.desc("version")).toLocalIterator():
-        note: dict[str, Any] = json.loads(row["userMetadata"])
-        if note.get("day") == day.isoformat():
-            return Written(row["version"], note["sources"])
-    raise LookupError(f"{table.path} has no commit for {day}.")
+        yield row["version"], json.loads(row["userMetadata"])

@@ -1,0 +1,203 @@
+"""How the star is kept: dimensions as a whole, facts by day, and days again that late records or late changes have overtaken.
+
+All facts are read at the cut that their dimensions were made from, so a fact never knows more than its dimensions and each of its keys is
+in them. A run first looks for what came since the last one: late facts, and changes that give facts of earlier days another version.
+Their days are replaced together with the day asked for, in one commit, so that after each run every day agrees with that cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import reduce
+
+import pyarrow as pa
+import pyspark.sql.functions as F
+from pyspark.sql import DataFrame, SparkSession
+
+from lakehouse import batch
+from lakehouse import tables as t
+from lakehouse.errors import GlobalMartError
+from lakehouse.settings import Settings
+from lakehouse.storage import exists
+from lakehouse.transforms import dimensions, facts
+from lakehouse.transforms.scd2 import PRODUCT, USER, Member, dimension, rekeyed
+
+Frames = Mapping[str, DataFrame]
+
+
+class DimensionMissingError(GlobalMartError):
+    """A fact table is asked for before a dimension that it is joined to."""
+
+
+@dataclass(frozen=True)
+class Dimension:
+    """A versioned dimension; `seen_at` is, by path of streaming tables whose rows become facts, SQL for the time of such a fact."""
+
+    member: Member
+    seen_at: dict[str, str]
+
+    @property
+    def sources(self) -> tuple[t.Table, ...]:
+        return (self.member.changes, *(t.BY_PATH[path] for path in self.seen_at))
+
+    def rows(self, frames: Frames) -> DataFrame:
+        """The whole dimension out of the streaming tables by path."""
+        seen = [frames[path].select(self.member.id, F.expr(at).alias("seen_at")) for path, at in self.seen_at.items()]
+        return dimension(frames[self.member.changes.path], reduce(DataFrame.unionByName, seen), self.member)
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A fact table. `rows` makes some days out of streaming tables and dimensions by path; `at` is SQL for the instant of its keys.
+
+    `day_of` is, by path of the streaming tables it is made from, SQL for the day that a row belongs to. Where a day's rows build on all days before
+    (`is_running`), a late row overtakes all days from its own on.
+    """
+
+    table: t.Table
+    members: tuple[Member, ...]
+    at: str
+    day_of: dict[str, str]
+    rows: Callable[[Frames, list[date]], DataFrame]
+    is_running: bool = False
+    money: str | None = None
+
+    @property
+    def dimensions(self) -> tuple[str, ...]:
+        return tuple(member.dimension.path for member in self.members)
+
+    @property
+    def streams(self) -> tuple[str, ...]:
+        """All streaming tables that decide about its rows: its own and those of its members' changes."""
+        return tuple(dict.fromkeys((*self.day_of, *(member.changes.path for member in self.members))))
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a run of a fact table did: its commit, and the days beside the one asked for that it made again."""
+
+    written: batch.Written
+    repaired: tuple[date, ...]
+
+
+_TIME, _DAY = "timestamp", "to_date(timestamp)"
+_ITEMS, _CHANGES, _VISITS = t.TRANSACTION_ITEMS.path, t.INVENTORY_EVENTS.path, t.SESSIONS.path
+
+USERS = Dimension(USER, {_ITEMS: _TIME, _VISITS: "started_at"})
+PRODUCTS = Dimension(PRODUCT, {_ITEMS: _TIME, _CHANGES: _TIME})
+FIXED: dict[str, Callable[[], pa.Table]] = {
+    t.DIM_DATE.path: dimensions.dates,
+    t.DIM_COUNTRY.path: dimensions.countries,
+    t.DIM_PAYMENT_METHOD.path: dimensions.payment_methods,
+}
+
+
+def _sales(frames: Frames, days: list[date]) -> DataFrame:
+    items = frames[_ITEMS].where(F.expr(_DAY).isin(days))
+    return facts.sales(items, frames[t.DIM_USER.path], frames[t.DIM_PRODUCT.path])
+
+
+def _sessions(frames: Frames, days: list[date]) -> DataFrame:
+    return facts.sessions(frames[_VISITS].where(F.col("started_date").isin(days)), frames[t.DIM_USER.path])
+
+
+def _inventory(frames: Frames, days: list[date]) -> DataFrame:
+    items, changes, products = (frames[path] for path in (_ITEMS, _CHANGES, t.PRODUCTS.path))
+    return facts.inventory_daily(items, changes, products, frames[t.DIM_PRODUCT.path], days)
+
+
+SALES = Fact(t.FACT_SALES, (USER, PRODUCT), facts.SALES_AT, {_ITEMS: _DAY}, _sales, money="line_amount")
+SESSIONS = Fact(t.FACT_SESSIONS, (USER,), facts.SESSIONS_AT, {_VISITS: "started_date"}, _sessions, money="revenue")
+INVENTORY = Fact(
+    t.FACT_INVENTORY_DAILY,
+    (PRODUCT,),
+    facts.INVENTORY_AT,
+    {_ITEMS: _DAY, _CHANGES: _DAY, t.PRODUCTS.path: _DAY},
+    _inventory,
+    is_running=True,
+)
+DIMENSIONS = (USERS, PRODUCTS)
+FACTS = (SALES, SESSIONS, INVENTORY)
+
+
+def make_fixed(spark: SparkSession, settings: Settings, table: t.Table) -> batch.Written:
+    """Write a dimension that does not come from events."""
+    return batch.replace_all(spark.createDataFrame(FIXED[table.path]()), settings, table, {})
+
+
+def make_dimension(
+    spark: SparkSession, settings: Settings, wanted: Dimension, versions: Mapping[str, int]
+) -> batch.Written:
+    """Write a versioned dimension out of its sources at these versions (by path)."""
+    sources = {table.path: versions[table.path] for table in wanted.sources}
+    frames = {table.path: batch.read(spark, settings, table, sources[table.path]) for table in wanted.sources}
+    return batch.replace_all(wanted.rows(frames), settings, wanted.member.dimension, sources)
+
+
+def make_fact(spark: SparkSession, settings: Settings, fact: Fact, day: date) -> Made:
+    """Write `day` of a fact table, and the days made before that were overtaken since its last run.
+
+    Raises DimensionMissingError.
+    """
+    versions = _joint_versions(spark, settings, fact)
+    frames = {path: batch.read(spark, settings, t.BY_PATH[path], version) for path, version in versions.items()}
+    repaired = _overtaken(spark, settings, fact, frames, versions) - {day}
+    # One file per day: what is read is mostly some days.
+    rows = fact.rows(frames, sorted({day} | repaired)).repartition(*fact.table.partition_by)
+    batches = {path: _last_batch(frames[path]) for path in fact.streams}
+    written = batch.replace_days(rows, settings, fact.table, {day} | repaired, versions, batches)
+    return Made(written, tuple(sorted(repaired)))
+
+
+def _overtaken(
+    spark: SparkSession, settings: Settings, fact: Fact, frames: Frames, versions: dict[str, int]
+) -> set[date]:
+    """Days made before that are other now: by rows that came since the last run, or by another version of what they name."""
+    span = batch.made_span(spark, settings, fact.table)
+    if span is None:
+        return set()
+    last = batch.last_write(spark, settings, fact.table)
+    if last.sources == versions:
+        return set()
+    new = {path: frames[path].where(F.col("batch_id") > last.batches[path]) for path in fact.streams}
+    found = {day for path, sql in fact.day_of.items() for day in _distinct(new[path].select(F.expr(sql)))}
+    overtaken = {day for day in found if span[0] <= day <= span[1]}
+    if fact.is_running and found:
+        overtaken = _range(max(min(found), span[0]), span[1])
+    kept = batch.read(spark, settings, fact.table)
+    for member in fact.members:
+        changed = F.broadcast(new[member.changes.path].select(member.id).distinct())
+        touched = kept.join(changed, member.id, "left_semi")
+        known = frames[member.dimension.path].join(changed, member.id, "left_semi")
+        overtaken |= _distinct(rekeyed(touched, known, member, F.expr(fact.at)).select(*fact.table.partition_by))
+    return overtaken
+
+
+def _distinct(days: DataFrame) -> set[date]:
+    return {row[0] for row in days.distinct().collect()}
+
+
+def _range(first: date, last: date) -> set[date]:
+    return {first + timedelta(days=number) for number in range((last - first).days + 1)}
+
+
+def _joint_versions(spark: SparkSession, settings: Settings, fact: Fact) -> dict[str, int]:
+    """By path the versions to read: the dimensions as they are, and streaming tables at the oldest cut of these dimensions."""
+    versions: dict[str, int] = {}
+    for member in fact.members:
+        table = member.dimension
+        if not exists(settings, table):
+            raise DimensionMissingError(f"There is no {table.path} yet: materialise it, then {fact.table.path}.")
+        written = batch.last_write(spark, settings, table)
+        versions[table.path] = written.version
+        for path, version in written.sources.items():
+            versions[path] = min(version, versions.get(path, version))
+    return {path: version for path, version in versions.items() if path in (*fact.streams, *fact.dimensions)}
+
+
+def _last_batch(frame: DataFrame) -> int:
+    """The highest micro-batch of a streaming table's rows; -1 where it has none."""
+    highest = frame.agg(F.max("batch_id")).collect()[0][0]
+    return -1 if highest is None else int(highest)
