@@ -11,7 +11,8 @@ import pyspark.sql.functions as F
 from pyspark.sql import DataFrame
 
 from lakehouse.errors import GlobalMartError
-from lakehouse.quality.rules import PERSONAL_COLUMNS, Holds, NoRows, rules
+from lakehouse.quality.kinds import Holds, NoRows
+from lakehouse.quality.rules import PERSONAL_COLUMNS, rules
 from lakehouse.tables import Table
 
 SAMPLE_COUNT = 5

@@ -8,55 +8,18 @@ test, and a rule over several tables names their views (see `lakehouse.quality.c
 # ruff: noqa: S608 - the queries are built from names in this package alone
 from __future__ import annotations
 
-from dataclasses import dataclass
-from decimal import Decimal
-
 from lakehouse.contracts import CONTRACTS
 from lakehouse.contracts.base import COUNTRIES, FUTURE_TOLERANCE_MINUTES, PAYMENT_METHODS
+from lakehouse.quality.kinds import Allowed, Between, Holds, NoRows, Rule
+from lakehouse.quality.star import STAR_RULES
 from lakehouse.tables import CUSTOMER_RFM, TRANSACTION_ITEMS, TRANSACTIONS, Table
 from lakehouse.transforms.rfm import SCORES, SEGMENTS, WINDOW_DAYS
 
 # Columns whose values are not shown in a quality report
 PERSONAL_COLUMNS = frozenset({"user_id", "email", "age", "preferences", "key", "value"})
 
-
-@dataclass(frozen=True)
-class Allowed:
-    """Each value of `column` is one of `values`."""
-
-    column: str
-    values: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Between:
-    """Each value of `column` lies between the limits, both included; None is no limit."""
-
-    column: str
-    minimum: int | Decimal | None = None
-    maximum: int | Decimal | None = None
-
-
-@dataclass(frozen=True)
-class Holds:
-    """`condition`, a SQL expression that is never null, is true of each row; of an offender, `shown` are the columns to report."""
-
-    name: str
-    condition: str
-    shown: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class NoRows:
-    """`query` returns no row."""
-
-    name: str
-    query: str
-
-
-Rule = Allowed | Between | Holds | NoRows
-
 _OWN: dict[str, tuple[Rule, ...]] = {
+    **STAR_RULES,
     TRANSACTIONS.path: (
         NoRows(
             "transaction_id is unique",

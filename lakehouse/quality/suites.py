@@ -18,7 +18,8 @@ from great_expectations.expectations.expectation import Expectation
 from pyspark.sql import DataFrame
 from pyspark.sql.pandas.types import from_arrow_type
 
-from lakehouse.quality.rules import Allowed, Between, Holds, NoRows, rules
+from lakehouse.quality.kinds import Allowed, Between, Holds, NoRows
+from lakehouse.quality.rules import rules
 from lakehouse.tables import Table
 
 

@@ -47,6 +47,11 @@ class Table:
         return f"{self.layer}/{self.name}"
 
     @property
+    def view(self) -> str:
+        """The name under which SQL in rules reads it."""
+        return self.path.replace("/", "_")
+
+    @property
     def schema(self) -> pa.Schema:
         return pa.schema([pa.field(c.name, c.type, c.nullable, {"comment": c.meaning}) for c in self.columns])
 

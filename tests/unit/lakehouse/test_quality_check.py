@@ -11,7 +11,8 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from lakehouse.quality.check import QualityError, Report, validate
-from lakehouse.quality.rules import PERSONAL_COLUMNS, NoRows, rules
+from lakehouse.quality.kinds import NoRows
+from lakehouse.quality.rules import PERSONAL_COLUMNS, rules
 from lakehouse.tables import CUSTOMER_RFM, MONEY, TABLES, TRANSACTION_ITEMS, TRANSACTIONS, Table
 
 AT = datetime(2026, 3, 14, 12, tzinfo=UTC)

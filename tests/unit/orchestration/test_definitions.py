@@ -34,6 +34,14 @@ def test_the_asset_keys_are_these(loaded: dg.Definitions) -> None:
         "gold/anomalies",
         "gold/carts",
         "gold/customer_rfm",
+        "gold/dim_country",
+        "gold/dim_date",
+        "gold/dim_payment_method",
+        "gold/dim_product",
+        "gold/dim_user",
+        "gold/fact_inventory_daily",
+        "gold/fact_sales",
+        "gold/fact_sessions",
         "gold/finality",
         "gold/ingestion_rates",
         "gold/inventory_levels",
@@ -91,6 +99,9 @@ def test_each_table_has_its_layer_as_group_an_owner_and_all_columns_with_their_m
         ("gold/sales_by_minute", ["silver/transaction_items"]),
         ("gold/orders_by_minute", ["silver/transactions"]),
         ("gold/customer_rfm", ["silver/transactions"]),
+        ("gold/dim_user", ["silver/users", "silver/transaction_items", "gold/sessions"]),
+        ("gold/fact_sales", ["silver/transaction_items", "gold/dim_user", "gold/dim_product", "gold/dim_date"]),
+        ("gold/fact_inventory_daily", ["silver/inventory_events", "silver/products", "gold/dim_product"]),
     ],
 )
 def test_the_graph_runs_from_kafka_over_bronze_and_silver_to_gold(
@@ -103,11 +114,17 @@ def test_the_graph_runs_from_kafka_over_bronze_and_silver_to_gold(
 def test_the_checks_are_these_and_all_block_what_depends_on_them(loaded: dg.Definitions) -> None:
     graph = loaded.resolve_asset_graph()
     checks = {k.asset_key.to_user_string(): graph.get_check_spec(k) for k in graph.asset_check_keys}
-    assert {path: (spec.name, spec.blocking) for path, spec in checks.items()} == {
-        "silver/transactions": ("expectations", True),
-        "silver/transaction_items": ("expectations", True),
-        "gold/customer_rfm": ("expectations", True),
-    }
+    made_daily = {table.path for table in TABLES if table.owner == "batch" and table.layer == "gold"}
+    assert {path: (spec.name, spec.blocking) for path, spec in checks.items()} == dict.fromkeys(
+        made_daily | {"silver/transactions", "silver/transaction_items"}, ("expectations", True)
+    )
+
+
+def test_tables_of_days_have_daily_partitions_and_dimensions_have_none(loaded: dg.Definitions) -> None:
+    graph = loaded.resolve_asset_graph()
+    partitioned = {k.to_user_string() for k in graph.materializable_asset_keys if graph.get(k).partitions_def}
+    assert partitioned == {t.path for t in TABLES if t.owner == "batch" and t.layer == "gold" and t.partition_by}
+    assert all(graph.get(key(BY_PATH[path])).partitions_def == DAILY for path in partitioned)
 
 
 def test_today_can_be_materialised_and_tomorrow_cannot() -> None:
