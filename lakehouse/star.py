@@ -33,7 +33,7 @@ class DimensionMissingError(GlobalMartError):
 
 @dataclass(frozen=True)
 class Dimension:
-    """A versioned dimension; `seen_at` is, by path of streaming tables whose rows become facts, SQL for the time of such a fact."""
+    """A versioned dimension; `seen_at` is, by path of streaming tables whose rows become facts, the column with the time of such a fact."""
 
     member: Member
     seen_at: dict[str, str]
@@ -44,7 +44,7 @@ class Dimension:
 
     def rows(self, frames: Frames) -> DataFrame:
         """The whole dimension out of the streaming tables by path."""
-        seen = [frames[path].select(self.member.id, F.expr(at).alias("seen_at")) for path, at in self.seen_at.items()]
+        seen = [frames[path].select(self.member.id, F.col(at).alias("seen_at")) for path, at in self.seen_at.items()]
         return dimension(frames[self.member.changes.path], reduce(DataFrame.unionByName, seen), self.member)
 
 
@@ -52,14 +52,14 @@ class Dimension:
 class Fact:
     """A fact table. `rows` makes some days out of streaming tables and dimensions by path; `at` is SQL for the instant of its keys.
 
-    `day_of` is, by path of the streaming tables it is made from, SQL for the day that a row belongs to. Where a day's rows build on all days before
+    `time_of` is, by path of the streaming tables it is made from, the column whose day a row belongs to. Where a day's rows build on all days before
     (`is_running`), a late row overtakes all days from its own on.
     """
 
     table: t.Table
     members: tuple[Member, ...]
     at: str
-    day_of: dict[str, str]
+    time_of: dict[str, str]
     rows: Callable[[Frames, list[date]], DataFrame]
     is_running: bool = False
     money: str | None = None
@@ -71,7 +71,7 @@ class Fact:
     @property
     def streams(self) -> tuple[str, ...]:
         """All streaming tables that decide about its rows: its own and those of its members' changes."""
-        return tuple(dict.fromkeys((*self.day_of, *(member.changes.path for member in self.members))))
+        return tuple(dict.fromkeys((*self.time_of, *(member.changes.path for member in self.members))))
 
 
 @dataclass(frozen=True)
@@ -82,10 +82,10 @@ class Made:
     repaired: tuple[date, ...]
 
 
-_TIME, _DAY = "timestamp", "to_date(timestamp)"
+_TIME, _START = "timestamp", "started_at"
 _ITEMS, _CHANGES, _VISITS = t.TRANSACTION_ITEMS.path, t.INVENTORY_EVENTS.path, t.SESSIONS.path
 
-USERS = Dimension(USER, {_ITEMS: _TIME, _VISITS: "started_at"})
+USERS = Dimension(USER, {_ITEMS: _TIME, _VISITS: _START})
 PRODUCTS = Dimension(PRODUCT, {_ITEMS: _TIME, _CHANGES: _TIME})
 FIXED: dict[str, Callable[[], pa.Table]] = {
     t.DIM_DATE.path: dimensions.dates,
@@ -95,12 +95,12 @@ FIXED: dict[str, Callable[[], pa.Table]] = {
 
 
 def _sales(frames: Frames, days: list[date]) -> DataFrame:
-    items = frames[_ITEMS].where(F.expr(_DAY).isin(days))
+    items = facts.of_days(frames[_ITEMS], _TIME, days)
     return facts.sales(items, frames[t.DIM_USER.path], frames[t.DIM_PRODUCT.path])
 
 
 def _sessions(frames: Frames, days: list[date]) -> DataFrame:
-    return facts.sessions(frames[_VISITS].where(F.col("started_date").isin(days)), frames[t.DIM_USER.path])
+    return facts.sessions(facts.of_days(frames[_VISITS], _START, days), frames[t.DIM_USER.path])
 
 
 def _inventory(frames: Frames, days: list[date]) -> DataFrame:
@@ -108,13 +108,13 @@ def _inventory(frames: Frames, days: list[date]) -> DataFrame:
     return facts.inventory_daily(items, changes, products, frames[t.DIM_PRODUCT.path], days)
 
 
-SALES = Fact(t.FACT_SALES, (USER, PRODUCT), facts.SALES_AT, {_ITEMS: _DAY}, _sales, money="line_amount")
-SESSIONS = Fact(t.FACT_SESSIONS, (USER,), facts.SESSIONS_AT, {_VISITS: "started_date"}, _sessions, money="revenue")
+SALES = Fact(t.FACT_SALES, (USER, PRODUCT), facts.SALES_AT, {_ITEMS: _TIME}, _sales, money="line_amount")
+SESSIONS = Fact(t.FACT_SESSIONS, (USER,), facts.SESSIONS_AT, {_VISITS: _START}, _sessions, money="revenue")
 INVENTORY = Fact(
     t.FACT_INVENTORY_DAILY,
     (PRODUCT,),
     facts.INVENTORY_AT,
-    {_ITEMS: _DAY, _CHANGES: _DAY, t.PRODUCTS.path: _DAY},
+    {_ITEMS: _TIME, _CHANGES: _TIME, t.PRODUCTS.path: _TIME},
     _inventory,
     is_running=True,
 )
@@ -162,7 +162,7 @@ def _overtaken(
     if last.sources == versions:
         return set()
     new = {path: frames[path].where(F.col("batch_id") > last.batches[path]) for path in fact.streams}
-    found = {day for path, sql in fact.day_of.items() for day in _distinct(new[path].select(F.expr(sql)))}
+    found = {day for path, time in fact.time_of.items() for day in _distinct(new[path].select(F.to_date(time)))}
     overtaken = {day for day in found if span[0] <= day <= span[1]}
     if fact.is_running and found:
         overtaken = _range(max(min(found), span[0]), span[1])

@@ -12,7 +12,7 @@ from lakehouse import tables as t
 from lakehouse.batch import last_write, read
 from lakehouse.settings import Settings
 from lakehouse.star import FIXED, Dimension, Fact
-from lakehouse.transforms.facts import newest
+from lakehouse.transforms.facts import newest, of_days
 
 RowsAndViews = tuple[DataFrame, Mapping[str, DataFrame]]
 
@@ -34,9 +34,10 @@ def of_fact(spark: SparkSession, settings: Settings, fact: Fact, day: date) -> R
     """The rows of `day`; of its streaming tables what belongs to that day, its versioned dimensions, and all others."""
     written = last_write(spark, settings, fact.table, day)
     then = {
-        path: read(spark, settings, t.BY_PATH[path], written.sources[path]) for path in (*fact.dimensions, *fact.day_of)
+        path: read(spark, settings, t.BY_PATH[path], written.sources[path])
+        for path in (*fact.dimensions, *fact.time_of)
     }
-    then |= {path: then[path].where(F.expr(day_of) == day) for path, day_of in fact.day_of.items()}
+    then |= {path: of_days(then[path], time, [day]) for path, time in fact.time_of.items()}
     if t.SESSIONS.path in then:
         then[t.SESSIONS.path] = newest(then[t.SESSIONS.path], t.SESSIONS).where("NOT is_open")
     then |= {path: read(spark, settings, t.BY_PATH[path]) for path in FIXED}

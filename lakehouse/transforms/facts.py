@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from datetime import UTC, date, datetime, time, timedelta
 
 import pyspark.sql.functions as F
@@ -16,6 +16,14 @@ SALES_AT, SESSIONS_AT = "timestamp", "started_at"
 INVENTORY_AT = "timestamp_micros(unix_micros(CAST(date + 1 AS timestamp)) - 1)"  # the day's last microsecond
 
 _MOVED = ("initial_stock", "received", "sold")
+
+
+def of_days(rows: DataFrame, time_column: str, days: Collection[date]) -> DataFrame:
+    """Rows whose time is in one of `days`; their bounds as well, so that whole files can be left out."""
+    is_between = (F.col(time_column) >= F.lit(_midnight(min(days)))) & (
+        F.col(time_column) < F.lit(_midnight(max(days) + timedelta(days=1)))
+    )
+    return rows.where(is_between & F.to_date(time_column).isin(list(days)))
 
 
 def sales(items: DataFrame, users: DataFrame, products: DataFrame) -> DataFrame:
@@ -42,7 +50,7 @@ def newest(snapshots: DataFrame, table: Table) -> DataFrame:
 
 
 def inventory_daily(
-    items: DataFrame, inventory_events: DataFrame, products: DataFrame, versions: DataFrame, days: Sequence[date]
+    items: DataFrame, inventory_events: DataFrame, products: DataFrame, versions: DataFrame, days: Collection[date]
 ) -> DataFrame:
     """Rows of `gold/fact_inventory_daily` of these `days`, out of the three silver tables and rows of `dim_product`.
 

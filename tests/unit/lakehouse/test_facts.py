@@ -243,10 +243,10 @@ def test_random_stock_is_what_duckdb_finds_by_adding_up_to_every_instant(spark: 
     expected = oracle.sql(
         """
         WITH listed AS (
-            SELECT product_id, arg_min(timestamp, "offset") AS at, arg_min(inventory, "offset") AS units
+            SELECT product_id, arg_min(timestamp, "offset") AS listed_at, arg_min(inventory, "offset") AS units
             FROM products GROUP BY product_id),
         moves AS (
-            SELECT product_id, at AS timestamp, units AS initial, 0 AS received, 0 AS sold, units FROM listed
+            SELECT product_id, listed_at AS timestamp, units AS initial, 0 AS received, 0 AS sold, units FROM listed
             UNION ALL SELECT product_id, timestamp, 0, change, 0, change FROM changes
             UNION ALL SELECT product_id, timestamp, 0, 0, quantity, -quantity FROM lines),
         days AS (SELECT unnest(generate_series(TIMESTAMPTZ '2026-03-01', TIMESTAMPTZ '2026-03-12', INTERVAL 1 DAY)) AS day),
@@ -263,11 +263,11 @@ def test_random_stock_is_what_duckdb_finds_by_adding_up_to_every_instant(spark: 
                 WHERE m.product_id = i.product_id AND m.timestamp <= i.timestamp) AS level FROM instants i)
         SELECT day::DATE, product_id, opening_level, coalesce(initial, 0), coalesce(received, 0), coalesce(sold, 0),
                closing_level,
-               coalesce(at < day AND opening_level <= 0, false) OR EXISTS (
-                   FROM lows WHERE lows.product_id = cells.product_id AND level <= 0 AND timestamp >= greatest(day, at)
-                   AND at IS NOT NULL AND timestamp < day + INTERVAL 1 DAY) AS is_stock_out
+               coalesce(listed_at < day AND opening_level <= 0, false) OR EXISTS (
+                   FROM lows WHERE lows.product_id = cells.product_id AND level <= 0 AND timestamp >= greatest(day, listed_at)
+                   AND listed_at IS NOT NULL AND timestamp < day + INTERVAL 1 DAY) AS is_stock_out
         FROM cells LEFT JOIN listed USING (product_id)
-        WHERE moved > 0 OR (at < day AND opening_level <= 0)
+        WHERE moved > 0 OR (listed_at < day AND opening_level <= 0)
         ORDER BY 1, 2
         """
     ).fetchall()
