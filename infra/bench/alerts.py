@@ -16,9 +16,9 @@ from ingestion.run import run
 from ingestion.shares import Shares
 from ingestion.world import PRODUCT_COUNT
 from lakehouse import heartbeat
+from lakehouse.findings import DETECTIONS
 from lakehouse.live.anomalies.rules import STATELESS
 from lakehouse.settings import Settings
-from lakehouse.transforms.realtime import DETECTIONS
 
 RATE = 3_000
 GATE_MS = 100
