@@ -15,7 +15,7 @@ import pytest
 from conftest import Stack, wait_for
 from kafka import KafkaProducer
 from records import event_id, text
-from test_quarantine import settle
+from settling import settle, wait_taken
 
 from lakehouse import tables as t
 from lakehouse.contracts import CONTRACTS
@@ -36,27 +36,28 @@ PRODUCT = "P0000042"
 def settings(stack: Stack) -> Settings:
     """The stream has taken the whole catalogue and two runs of traffic, and was killed in the middle of the second."""
     settings = stack("kafka", "minio", "streaming")
-    with traffic("10s", "51", "--catalogue") as first:
+    with traffic("15s", "--catalogue") as first:
         assert first.wait(600) == 0
-    settle(settings)
+    wait_taken(settings)
     before = open_table(settings, t.TRANSACTIONS).version()
-    with traffic("20s", "52", "--no-catalogue") as second:
+    with traffic("20s", "--no-catalogue") as second:
         wait_for(lambda: open_table(settings, t.TRANSACTIONS).version() > before, "sales of the second run", 300)
         pid = stack.kill("streaming", signal.SIGKILL)
         stack.wait_healthy("streaming", after_pid=pid, seconds=300)
         assert second.wait(600) == 0
-    settle(settings)
+    wait_taken(settings)
     for number, change in enumerate((-1_000_000, 2_000_000)):
         move_stock(settings, number, change)
-        settle(settings)
+        wait_taken(settings)
+    settle(settings)
     return settings
 
 
 @contextmanager
-def traffic(duration: str, seed: str, *options: str) -> Iterator[subprocess.Popen[bytes]]:
-    """500 records a second with faults, as long as the context lasts at most."""
+def traffic(duration: str, *options: str) -> Iterator[subprocess.Popen[bytes]]:
+    """500 records a second of one world with faults, as long as the context lasts at most."""
     faults = [word for name, share in FAULTS.items() for word in (f"--{name}", str(share))]
-    command = [sys.executable, "-m", "ingestion", "--rate", "500", "--duration", duration, "--seed", seed, "--json"]
+    command = [sys.executable, "-m", "ingestion", "--rate", "500", "--duration", duration, "--seed", "51", "--json"]
     running = subprocess.Popen([*command, *options, *faults], cwd=CHECKOUT, stdout=subprocess.DEVNULL)
     try:
         yield running
@@ -229,8 +230,9 @@ def test_the_board_equals_silver_now_and_as_it_was(lake, subject, dimension, sil
         {"known_at": known_at},
     ).fetchall()
     assert [tuple(row[place] for place in places) for row in rows] == expected
-    assert len(expected) > 5
+    assert expected
     if share == 1.0:
+        assert len(expected) > 5
         assert {row[5] for row in expected} >= {"provisional", "restated"}
 
 
