@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 import orjson
 
+DETECTIONS = "detections"
+"""The topic of findings."""
 Lane = Literal["realtime", "durable"]
 Verdict = Literal["raised", "confirmed", "retracted"]
 Severity = Literal["info", "warning", "critical"]
@@ -50,9 +52,10 @@ class Finding:
     def to_json(self) -> bytes:
         """The message on `detections`; its key is `finding_id`."""
         body = asdict(self)
-        body["event_at"], body["detected_at"] = (_text(body[name]) for name in ("event_at", "detected_at"))
+        body["event_at"], body["detected_at"] = (rfc3339(body[name]) for name in ("event_at", "detected_at"))
         return orjson.dumps(body, option=orjson.OPT_SORT_KEYS)
 
 
-def _text(at: datetime) -> str:
+def rfc3339(at: datetime) -> str:
+    """UTC with milliseconds and `Z`, as everywhere on the platform."""
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -74,6 +74,9 @@ class Stack:
         return supervision.leftovers(load_settings())
 
 
+_STACK = pytest.StashKey[Stack]()
+
+
 @pytest.fixture(scope="session")
 def jars_dir() -> Path:
     """The Spark jars that set-up fetched."""
@@ -105,12 +108,23 @@ def stack_home(jars_dir: Path) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def stack(stack_home: Path) -> Iterator[Stack]:
+def stack(stack_home: Path, request: pytest.FixtureRequest) -> Iterator[Stack]:
     """The session's one stack, without a service yet; taken down at the end whatever happened."""
     try:
-        yield Stack(stack_home)
+        yield request.session.stash.setdefault(_STACK, Stack(stack_home))
     finally:
         local_stack.down(say=lambda text: print(f"  {text}"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _rest(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What a module started beyond the servers and the stream is stopped after it: even idle it takes cores from the next."""
+    yield
+    started: Stack | None = request.session.stash.get(_STACK, None)
+    if started is not None:
+        for one in local_stack.status():
+            if one.state == "RUNNING" and one.name not in {"kafka", "minio", "postgres", "streaming"}:
+                started.stop(one.name)
 
 
 @pytest.fixture

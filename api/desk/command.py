@@ -23,9 +23,9 @@ from api.desk.core import Desk
 from api.desk.database import CURABLE, connect, in_words
 from api.desk.errors import DeskDatabaseError
 from api.desk.model import Alert
-from api.desk.notices import rfc3339
 from api.desk.rules import load_rules
 from lakehouse.errors import SettingsError
+from lakehouse.findings import rfc3339
 from lakehouse.settings import CHECKOUT, load_settings
 
 app = typer.Typer(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection
@@ -12,13 +12,9 @@ from sqlalchemy import Connection
 from api.desk.model import SEVERITY_RANK, Change, ChannelName
 from api.desk.rules import AlertRules
 from api.desk.tables import deliveries, notices
+from lakehouse.findings import rfc3339
 
 DIGEST_URGENCY = 9  # above every severity: a digest that was made goes out before anything else
-
-
-def rfc3339(at: datetime) -> str:
-    """UTC with milliseconds and `Z`, as everywhere on the platform."""
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def message(change: Change) -> dict[str, Any]:

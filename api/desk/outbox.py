@@ -11,10 +11,10 @@ from sqlalchemy import ColumnElement, Connection, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from api.desk.model import SEVERITY_RANK, ChannelName
-from api.desk.notices import DIGEST_URGENCY, delivery_row, rfc3339
+from api.desk.notices import DIGEST_URGENCY, delivery_row
 from api.desk.storm import Bucket
 from api.desk.tables import alerts, channels, deliveries, notices
-from lakehouse.findings import finding_id
+from lakehouse.findings import finding_id, rfc3339
 
 _SHOWN = 20  # alerts that a digest names
 _MOST_GROUPED = 20_000  # notices that one digest stands for: they pass through memory once

@@ -16,13 +16,13 @@ from ingestion.run import run
 from ingestion.shares import Shares
 from ingestion.world import PRODUCT_COUNT
 from lakehouse import heartbeat
+from lakehouse.findings import DETECTIONS
 from lakehouse.live.anomalies.rules import STATELESS
 from lakehouse.settings import Settings
-from lakehouse.transforms.realtime import DETECTIONS
 
 RATE = 3_000
 GATE_MS = 100
-_SHARES = Shares(duplicates=0.01, late=0.01, malformed=0.002, violations=0.005, anomalies=0.05)
+_SHARES = Shares(duplicates=0.01, late=0.01, malformed=0.002, violations=0.005, anomalies=0.005)
 _WARM_UP_SECONDS = 60
 _KINDS = {rule.kind for rule in STATELESS}
 
@@ -34,10 +34,10 @@ def alerts(seconds: int) -> Result:
         run(settings, traffic.live(5, rate=500, catalogue=True))
         wait_for_lag(settings, 0)
         _wait_for_catalogue(settings)
-        run(settings, traffic.live(_WARM_UP_SECONDS, rate=RATE, catalogue=False, shares=_SHARES, seed=2))
+        run(settings, traffic.live(_WARM_UP_SECONDS, rate=RATE, catalogue=False, shares=_SHARES))
         wait_for_lag(settings, 0)
         listener = _Listener(settings)
-        report = run(settings, traffic.live(seconds, rate=RATE, catalogue=False, shares=_SHARES, seed=3))
+        report = run(settings, traffic.live(seconds, rate=RATE, catalogue=False, shares=_SHARES))
         wait_for_lag(settings, 0)
         listener.stop()
     fast, slow = listener.latencies()

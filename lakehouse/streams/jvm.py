@@ -21,7 +21,10 @@ def adopt_jvm(settings: Settings, spark: SparkSession, service: str = "streaming
     pid = int(spark._jvm.java.lang.ProcessHandle.current().pid())  # type: ignore[union-attr]
     note = {"pid": pid, "started": psutil.Process(pid).create_time()}
     settings.run_dir.mkdir(parents=True, exist_ok=True)
-    _note_file(settings, service).write_text(json.dumps(note))
+    path = _note_file(settings, service)
+    draft = path.with_suffix(".draft")  # a reader finds the old note or the new one, never half of one
+    draft.write_text(json.dumps(note))
+    draft.replace(path)
 
 
 def wait_for_old_jvm(settings: Settings, service: str = "streaming") -> None:

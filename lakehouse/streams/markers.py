@@ -12,13 +12,12 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaError as ClientKafkaError
 
 from lakehouse.errors import KafkaError
-from lakehouse.findings import Finding
+from lakehouse.findings import DETECTIONS, Finding
 from lakehouse.ledger import LedgerEntry
 from lakehouse.settings import Settings
 from lakehouse.transforms.watermarks import Mark, read_mark
 
 MARKERS = "markers"
-DETECTIONS = "detections"
 
 
 def split_marks(records: pa.Table) -> tuple[pa.Table, list[Mark]]:

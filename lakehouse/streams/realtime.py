@@ -21,6 +21,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.streaming.query import StreamingQuery
 
 from lakehouse.errors import GlobalMartError
+from lakehouse.findings import DETECTIONS
 from lakehouse.heartbeat import Pulse, stop_on_signals
 from lakehouse.kafka import KafkaOffsets
 from lakehouse.session import build_session
@@ -29,7 +30,7 @@ from lakehouse.streams.catalogue_copy import CatalogueCopy
 from lakehouse.streams.jvm import adopt_jvm, wait_for_old_jvm
 from lakehouse.streams.retractions import Retractions
 from lakehouse.streams.waiting import wait_until
-from lakehouse.transforms.realtime import DETECTIONS, LIVE_EVENTS, LIVE_TOPICS, judge
+from lakehouse.transforms.realtime import LIVE_EVENTS, LIVE_TOPICS, judge
 
 log = logging.getLogger(__name__)
 

@@ -14,14 +14,13 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import KafkaError as ClientKafkaError
 
 from lakehouse.errors import KafkaError
-from lakehouse.findings import Finding
+from lakehouse.findings import DETECTIONS, Finding
 from lakehouse.ledger import last_entry
 from lakehouse.live.price_book import PriceBook
 from lakehouse.live.retract import Claims, priced_products, retraction
 from lakehouse.settings import Settings
 from lakehouse.storage import open_table
 from lakehouse.tables import ANOMALIES, LEDGER_STREAMING, PRODUCTS
-from lakehouse.transforms.realtime import DETECTIONS
 
 log = logging.getLogger(__name__)
 

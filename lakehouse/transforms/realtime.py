@@ -11,6 +11,7 @@ from string import Formatter
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from lakehouse.findings import DETECTIONS
 from lakehouse.live.anomalies.rules import (
     AMOUNT_OUTLIER,
     AMOUNT_OUTLIER_FACTOR,
@@ -22,7 +23,6 @@ from lakehouse.live.anomalies.rules import (
 )
 from lakehouse.transforms.parse import parse
 
-DETECTIONS = "detections"
 LIVE_EVENTS = "live_events"
 LIVE_TOPICS = ("transactions", "product_views", "cart_events", "inventory_events")
 MAX_LINES = 8

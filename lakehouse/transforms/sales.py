@@ -5,6 +5,8 @@ Definitions, used by every reader: revenue of a line is quantity x price; revenu
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -52,41 +54,26 @@ def order_lines(transactions: pa.Table, catalogue: Catalogue) -> pa.Table:
 
 def sales_by_minute(items: pa.Table) -> pa.Table:
     """Order lines to partial sums by minute, country and category (no `batch_id`, no `known_at`)."""
-    lines = _with_minute(items)
-    grouped = lines.group_by(["minute", "country", "category"], use_threads=False)
-    sums = grouped.aggregate([("quantity", "sum"), ("quantity", "count"), ("line_amount", "sum")])
-    sums = sums.rename_columns(["minute", "country", "category", "unit_count", "line_count", "revenue"])
-    if _fits(sums):
-        return sums
-    ones = pa.array(np.ones(len(lines), np.int64))
-    return pa.table(
-        {
-            **{name: lines[name] for name in ("minute", "country", "category")},
-            "unit_count": lines["quantity"].cast(pa.int64()),
-            "line_count": ones,
-            "revenue": lines["line_amount"],
-        }
-    )
+    measures = {
+        "unit_count": items["quantity"].cast(pa.int64()),
+        "line_count": np.ones(len(items), np.int64),
+        "revenue": items["line_amount"],
+    }
+    return _summed(items, ["country", "category"], measures)
 
 
 def orders_by_minute(transactions: pa.Table) -> pa.Table:
     """Transactions to partial sums by minute, country and payment method (no `batch_id`, no `known_at`)."""
-    orders = _with_minute(transactions)
-    grouped = orders.group_by(["minute", "country", "payment_method"], use_threads=False)
-    sums = grouped.aggregate([("transaction_id", "count"), ("total_amount", "sum")])
-    sums = sums.rename_columns(["minute", "country", "payment_method", "order_count", "revenue"])
-    if _fits(sums):
-        return sums
-    ones = pa.array(np.ones(len(orders), np.int64))
-    keys = {name: orders[name] for name in ("minute", "country", "payment_method")}
-    return pa.table({**keys, "order_count": ones, "revenue": orders["total_amount"]})
+    measures = {"order_count": np.ones(len(transactions), np.int64), "revenue": transactions["total_amount"]}
+    return _summed(transactions, ["country", "payment_method"], measures)
 
 
-def _with_minute(rows: pa.Table) -> pa.Table:
-    return rows.append_column("minute", pc.floor_temporal(rows["timestamp"], unit="minute"))
-
-
-def _fits(sums: pa.Table) -> bool:
-    """Whether all sums are still money. Where orders of absurd amounts add up beyond it, each is a partial sum of its own."""
+def _summed(rows: pa.Table, names: list[str], measures: dict[str, Any]) -> pa.Table:
+    """`measures` summed by minute and the columns `names`; each row a sum of its own where the sums are no longer money."""
+    minute = pc.floor_temporal(rows["timestamp"], unit="minute")
+    parts = pa.table({"minute": minute, **{name: rows[name] for name in names}, **measures})
+    keys = ["minute", *names]
+    grouped = parts.group_by(keys, use_threads=False).aggregate([(name, "sum") for name in measures])
+    sums = grouped.rename_columns([*keys, *measures])
     highest = pc.max(sums["revenue"]).as_py()
-    return highest is None or highest <= MONEY_MAX
+    return sums if highest is None or highest <= MONEY_MAX else parts

@@ -85,31 +85,17 @@ class S3Proxy:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            up_reader, up_writer = await asyncio.open_connection(*self._upstream, limit=2**26)
-        except OSError:
-            writer.close()
-            return
-        try:
             while head := await _head(reader):
                 if b"\r\nexpect: 100-continue\r\n" in head.lower():
                     head = re.sub(rb"(?i)\r\nexpect: 100-continue(?=\r\n)", b"", head)
                     writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-                body = await _body(reader, head)
-                await self._pass_on(head, body, up_reader, up_writer, writer)
-        except (asyncio.IncompleteReadError, ConnectionError):
+                await self._pass_on(head, await _body(reader, head), writer)
+        except (asyncio.IncompleteReadError, OSError):
             pass  # either side has gone: so has the connection
         finally:
-            up_writer.close()
             writer.close()
 
-    async def _pass_on(
-        self,
-        head: bytes,
-        body: bytes,
-        up_reader: asyncio.StreamReader,
-        up_writer: asyncio.StreamWriter,
-        writer: asyncio.StreamWriter,
-    ) -> None:
+    async def _pass_on(self, head: bytes, body: bytes, writer: asyncio.StreamWriter) -> None:
         method, target, _ = head.split(b"\r\n", 1)[0].decode().split(" ")
         hold = self._hold
         if hold is not None and (
@@ -118,14 +104,22 @@ class S3Proxy:
             hold = None
         if hold is not None and hold.when == "before":
             await self._wait(hold)
-        up_writer.write(head + body)
-        await up_writer.drain()
-        answer = await _head(up_reader)
-        content = b"" if method == "HEAD" else await _body(up_reader, answer)
+        answer = await self._ask(method, head + body)
         if hold is not None and hold.when == "after":
             await self._wait(hold)
-        writer.write(answer + content)
+        writer.write(answer)
         await writer.drain()
+
+    async def _ask(self, method: str, request: bytes) -> bytes:
+        """The server's answer, on a connection of its own: the server closes those that are idle for a while."""
+        reader, writer = await asyncio.open_connection(*self._upstream, limit=2**26)
+        try:
+            writer.write(request)
+            await writer.drain()
+            head = await _head(reader)
+            return head + (b"" if method == "HEAD" else await _body(reader, head))
+        finally:
+            writer.close()
 
     async def _wait(self, hold: Hold) -> None:
         hold.reached.set()

@@ -24,11 +24,10 @@ from sqlalchemy.exc import OperationalError
 
 from api.desk.channels.ways import log_path
 from api.desk.database import connect, migrate
-from api.desk.notices import rfc3339
 from api.desk.sources.lag import Lag
 from api.desk.sources.recent import RecentLedger
 from api.desk.tables import SCHEMA, metadata
-from lakehouse.findings import Finding, finding_id
+from lakehouse.findings import Finding, finding_id, rfc3339
 from lakehouse.settings import CHECKOUT, Settings, load_settings
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import duckdb
@@ -14,7 +15,7 @@ import pytest
 from conftest import Stack, wait_for
 from kafka import KafkaProducer
 from records import event_id, text
-from test_quarantine import settle
+from settling import settle, wait_taken
 
 from lakehouse import tables as t
 from lakehouse.contracts import CONTRACTS
@@ -33,24 +34,36 @@ PRODUCT = "P0000042"
 
 @pytest.fixture(scope="module")
 def settings(stack: Stack) -> Settings:
-    """The stream has taken the whole catalogue and some seconds of traffic, and was killed in the middle of it."""
+    """The stream has taken the whole catalogue and two runs of traffic, and was killed in the middle of the second."""
     settings = stack("kafka", "minio", "streaming")
-    faults = [word for name, share in FAULTS.items() for word in (f"--{name}", str(share))]
-    command = [sys.executable, "-m", "ingestion", "--rate", "500", "--duration", "30s", "--seed", "51", "--json"]
-    generator = subprocess.Popen([*command, "--catalogue", *faults], cwd=CHECKOUT, stdout=subprocess.DEVNULL)
-    try:
-        wait_for_sales(settings)
+    with traffic("15s", "--catalogue") as first:
+        assert first.wait(600) == 0
+    wait_taken(settings)
+    before = open_table(settings, t.TRANSACTIONS).version()
+    with traffic("20s", "--no-catalogue") as second:
+        wait_for(lambda: open_table(settings, t.TRANSACTIONS).version() > before, "sales of the second run", 300)
         pid = stack.kill("streaming", signal.SIGKILL)
         stack.wait_healthy("streaming", after_pid=pid, seconds=300)
-        assert generator.wait(600) == 0
-    finally:
-        generator.kill()
-        generator.wait()
-    settle(settings)
+        assert second.wait(600) == 0
+    wait_taken(settings)
     for number, change in enumerate((-1_000_000, 2_000_000)):
         move_stock(settings, number, change)
-        settle(settings)
+        wait_taken(settings)
+    settle(settings)
     return settings
+
+
+@contextmanager
+def traffic(duration: str, *options: str) -> Iterator[subprocess.Popen[bytes]]:
+    """500 records a second of one world with faults, as long as the context lasts at most."""
+    faults = [word for name, share in FAULTS.items() for word in (f"--{name}", str(share))]
+    command = [sys.executable, "-m", "ingestion", "--rate", "500", "--duration", duration, "--seed", "51", "--json"]
+    running = subprocess.Popen([*command, *options, *faults], cwd=CHECKOUT, stdout=subprocess.DEVNULL)
+    try:
+        yield running
+    finally:
+        running.kill()
+        running.wait()
 
 
 def move_stock(settings: Settings, number: int, change: int) -> None:
@@ -67,15 +80,6 @@ def move_stock(settings: Settings, number: int, change: int) -> None:
     producer = KafkaProducer(bootstrap_servers=settings.kafka_bootstrap_servers)
     producer.send("inventory_events", value, PRODUCT.encode()).get(30)
     producer.close()
-
-
-def wait_for_sales(settings: Settings) -> None:
-    """Wait until the first of the traffic has been sold, so that a kill falls into it."""
-
-    def has_sold() -> bool:
-        return open_table(settings, t.TRANSACTIONS).version() > 0
-
-    wait_for(has_sold, "the first transactions are in silver", 300)
 
 
 @pytest.fixture(scope="module")
@@ -192,7 +196,8 @@ def test_ingestion_rates_of_a_batch_are_its_counts_in_the_ledger(lake):
     ids=["sales", "orders"],
 )
 def test_the_board_equals_silver_now_and_as_it_was(lake, subject, dimension, silver, count, money, interval, share):
-    known_at = lake.execute("SELECT quantile_disc(started_at, ?) FROM ledger", [share]).fetchone()[0]
+    of_sales = "ledger WHERE batch_id IN (SELECT batch_id FROM transactions)"
+    known_at = lake.execute(f"SELECT quantile_disc(started_at, ?) FROM {of_sales}", [share]).fetchone()[0]
     board = Board(subject, interval, ("country", dimension), known_at=aware(known_at))
     rows = lake.execute(*board.sql()).fetchall()
     names = (
@@ -225,8 +230,9 @@ def test_the_board_equals_silver_now_and_as_it_was(lake, subject, dimension, sil
         {"known_at": known_at},
     ).fetchall()
     assert [tuple(row[place] for place in places) for row in rows] == expected
-    assert len(expected) > 5
+    assert expected
     if share == 1.0:
+        assert len(expected) > 5
         assert {row[5] for row in expected} >= {"provisional", "restated"}
 
 

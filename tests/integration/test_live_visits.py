@@ -16,8 +16,8 @@ from conftest import Stack
 from kafka import KafkaProducer
 from pyspark.sql import SparkSession
 from records import event_id, text
+from settling import settle, wait_taken
 from shop_events import Event, current
-from test_quarantine import settle
 
 from lakehouse.catalogue import Catalogue
 from lakehouse.ledger import last_entry
@@ -44,9 +44,9 @@ def settings(stack: Stack) -> Settings:
     generate("--history", "36h", "--scale", "0.002", "--seed", "61")
     restart(stack)
     generate("--rate", "300", "--duration", "10s", "--seed", "62")
-    settle(settings)
+    wait_taken(settings)
     see(settings, 0, began, began + timedelta(minutes=50))
-    settle(settings)
+    wait_taken(settings)
     restart(stack)
     see(settings, 2, began + timedelta(minutes=25))
     settle(settings)

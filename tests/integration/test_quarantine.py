@@ -21,12 +21,9 @@ from alembic.runtime.migration import MigrationContext
 from conftest import Stack, wait_for
 from kafka import KafkaProducer
 from records import text
+from settling import ends, settle, wait_taken
 from typer.testing import CliRunner
 
-from lakehouse.books.prove import Books, prove
-from lakehouse.contracts import CONTRACTS
-from lakehouse.kafka import KafkaOffsets
-from lakehouse.ledger import last_entry
 from lakehouse.quarantine.command import app
 from lakehouse.quarantine.lake import Filters, QuarantineLake
 from lakehouse.quarantine.positions import Position
@@ -34,7 +31,7 @@ from lakehouse.quarantine.schema import metadata
 from lakehouse.quarantine.store import LOCK, Store
 from lakehouse.settings import CHECKOUT, Settings
 from lakehouse.storage import open_table
-from lakehouse.tables import BRONZE_EVENTS, CART_EVENTS, DUPLICATES, LEDGER_STREAMING
+from lakehouse.tables import BRONZE_EVENTS, CART_EVENTS, DUPLICATES
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1200)]
 
@@ -59,25 +56,10 @@ def send(settings: Settings, producer: KafkaProducer) -> Callable[[str, list[byt
         futures = [producer.send(topic, key=b"u00000042", value=value, partition=1) for value in values]
         places = [future.get(30) for future in futures]
         positions = [Position(place.topic, place.partition, place.offset) for place in places]
-        settle(settings)
+        wait_taken(settings)
         return positions
 
     return go
-
-
-def settle(settings: Settings) -> Books:
-    """Wait until the stream has taken all there is; the books must balance."""
-
-    def drained() -> Books | None:
-        if last_entry(open_table(settings, LEDGER_STREAMING)) is None:
-            return None  # the first batch ever is on its way
-        books = prove(settings)
-        return books if all(line.in_flight == 0 for line in books.topics) else None
-
-    books = wait_for(drained, "the stream has taken everything", 300)
-    assert books.differences == []
-    assert books.balanced
-    return books
 
 
 def start(*args: str) -> subprocess.Popen[str]:
@@ -98,14 +80,6 @@ def globalmart(*args: str) -> dict[str, Any]:
 
 def only(positions: list[Position]) -> list[str]:
     return [word for position in positions for word in ("--position", str(position))]
-
-
-def ends(settings: Settings) -> dict[str, int]:
-    offsets = KafkaOffsets(settings)
-    try:
-        return offsets.ends(offsets.partitions(CONTRACTS))
-    finally:
-        offsets.close()
 
 
 def in_table(settings: Settings, table: Any, since: datetime, **values: Any) -> int:
@@ -222,7 +196,6 @@ def test_a_conflict_needs_a_new_id(settings, send):
     assert same["counts"]["conflict"] == 1
     done = globalmart("repair", *only([bad]), "--rule", "new-id:event_id", "--apply")
     assert done["outcomes"] == {"silver": 1}
-    settle(settings)
 
 
 def test_what_is_discarded_stays_in_quarantine_and_is_left_alone(settings, send):
@@ -266,7 +239,7 @@ def test_killed_between_decision_and_replay_it_is_finished_by_replay(stack, sett
     running.kill()
     running.wait()
     frozen_kafka()
-    settle(settings)
+    wait_taken(settings)
     assert globalmart("list", "--since", "1h", "--reason", "number_as_text.quantity")["states"]["pending"] == 5
     done = globalmart("replay")
     assert (done["sent"], done["found"], done["outcomes"]) == (5, 0, {"silver": 5})

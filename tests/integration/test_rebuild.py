@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from conftest import Stack, wait_for
-from test_quarantine import settle
+from settling import settle, wait_taken
 
 from lakehouse import heartbeat
 from lakehouse.books.prove import prove
@@ -52,14 +52,14 @@ def settings(stack: Stack) -> Settings:
         "--no-catalogue",
     ]
     subprocess.run([*command, *FAULTS, "--json"], cwd=CHECKOUT, check=True, stdout=subprocess.DEVNULL)
-    settle(settings)
+    wait_taken(settings)
     return settings
 
 
 @pytest.fixture
 def stopped(stack: Stack, settings: Settings) -> Any:
     """The stream is stopped with nothing in flight; afterwards it runs again and the books balance."""
-    settle(settings)
+    wait_taken(settings)
     stack.stop("streaming")
     yield
     stack("streaming")
@@ -103,7 +103,6 @@ def staging(stack: Stack) -> list[str]:
 
 
 def test_beside_the_running_stream_it_compares_equal_and_is_refused_the_swap(stack, settings):
-    settle(settings)
     report = rebuild("--dry-run")
     assert differing(report) == {}
     assert report["swapped"] == []
