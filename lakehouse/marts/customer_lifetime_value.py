@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
-import pandas as pd
+import pyarrow as pa
 import pyspark.sql.functions as F
+from numpy.typing import NDArray
 from pyspark.sql import Column, DataFrame
 
 from lakehouse.marts import purchase_model, spend_model
@@ -63,12 +64,12 @@ def purchase_history(lines: DataFrame, as_of_date: date) -> DataFrame:
 def fit(history: DataFrame) -> LifetimeModel:
     """Both models of the customers in `history` (see `purchase_history`), from counts of equal customers."""
     # in order, so that sums of doubles are the same in each run
-    equal = history.groupBy(*_HISTORY).agg(F.count(F.lit(1)).alias("customers")).toPandas().sort_values([*_HISTORY])
+    equal = _sorted(history.groupBy(*_HISTORY).agg(F.count(F.lit(1)).alias("customers")), *_HISTORY)
     step = F.floor(F.log(F.col("monetary").cast("double")) / _SPEND_STEP).alias("step")
     spends = history.where("monetary > 0").groupBy("frequency", step).agg(F.count(F.lit(1)).alias("customers"))
-    spends = spends.toPandas().sort_values(["frequency", "step"])
-    mean_spend = np.exp((spends["step"].to_numpy(np.float64) + 0.5) * _SPEND_STEP)
-    spending = Spending(spends["frequency"].to_numpy(np.int64) + 1, mean_spend, spends["customers"].to_numpy(np.int64))
+    ordered = _sorted(spends, "frequency", "step")
+    mean_spend = np.exp((_numbers(ordered, "step") + 0.5) * _SPEND_STEP)
+    spending = Spending(_numbers(ordered, "frequency") + 1, mean_spend, _numbers(ordered, "customers"))
     return LifetimeModel(purchase_model.fit(_histories(equal)), spend_model.fit(spending))
 
 
@@ -76,13 +77,14 @@ def lifetime_value(
     history: DataFrame, model: LifetimeModel, as_of_date: date, horizon_days: int = HORIZON_DAYS
 ) -> DataFrame:
     """The rows of `gold/customer_lifetime_value` for the customers in `history`, over `horizon_days` days."""
-    equal = history.select(*_HISTORY).distinct().toPandas()
-    histories = _histories(equal.assign(customers=1))
-    equal["p_alive"] = purchase_model.p_alive(model.purchases, histories)
-    equal["predicted_purchases"] = purchase_model.expected_purchases(model.purchases, histories, horizon_days)
-    spark = history.sparkSession
-    kinds = "frequency int, recency_days int, age_days int, p_alive double, predicted_purchases double"
-    predicted = F.broadcast(spark.createDataFrame(equal, kinds))
+    equal = history.select(*_HISTORY, F.lit(1).alias("customers")).distinct().toArrow()
+    histories = _histories(equal)
+    alive = purchase_model.p_alive(model.purchases, histories)
+    purchases = purchase_model.expected_purchases(model.purchases, histories, horizon_days)
+    predictions = (
+        equal.select(_HISTORY).append_column("p_alive", [alive]).append_column("predicted_purchases", [purchases])
+    )
+    predicted = F.broadcast(history.sparkSession.createDataFrame(predictions))
     order_value = _order_value(model.spend)
     return (
         history.join(predicted, [*_HISTORY])
@@ -100,5 +102,13 @@ def _order_value(model: SpendModel) -> Column:
     return (known * own + common) / (known + model.q - 1)
 
 
-def _histories(equal: pd.DataFrame) -> Histories:
-    return Histories(*(equal[name].to_numpy(np.int64) for name in (*_HISTORY, "customers")))
+def _sorted(rows: DataFrame, *keys: str) -> pa.Table:
+    return rows.toArrow().sort_by([(key, "ascending") for key in keys])
+
+
+def _numbers(rows: pa.Table, name: str) -> NDArray[np.int64]:
+    return rows[name].to_numpy().astype(np.int64)
+
+
+def _histories(equal: pa.Table) -> Histories:
+    return Histories(*(_numbers(equal, name) for name in (*_HISTORY, "customers")))

@@ -98,4 +98,5 @@ def expected_purchases(model: PurchaseModel, histories: Histories, days: int) ->
     x, age = histories.frequency, histories.age
     left = (alpha + age) / (alpha + age + days)
     unspent = left ** (a - 1) * hyp2f1(a + b - 1 - r, a - 1, a + b + x - 1, 1 - left)
-    return (a + b + x - 1) / (a - 1) * (1 - unspent) * p_alive(model, histories)
+    expected: Values = (a + b + x - 1) / (a - 1) * (1 - unspent) * p_alive(model, histories)
+    return expected

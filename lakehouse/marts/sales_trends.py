@@ -15,6 +15,7 @@ e-Handbook of Statistical Methods, 6.4.4.3). It takes no trend out, which eight 
 from __future__ import annotations
 
 from datetime import date, timedelta
+from typing import Any
 
 import numpy as np
 import pyspark.sql.functions as F
@@ -161,16 +162,10 @@ def _future(daily: DataFrame, as_of_date: date) -> DataFrame:
     """One row per series and day to come: the forecast, and how the method did on the last days known."""
     oldest = as_of_date - timedelta(days=FITTED_DAYS + FORECAST_DAYS)
     recent = daily.where(F.col("day") > F.lit(oldest)).select(*_SERIES, "day", F.col("revenue").cast("double"))
-    frame = recent.toPandas().sort_values([*_SERIES, "day"])
-    rows = []
-    for (category, country), series in frame.groupby([*_SERIES]):
-        values = series["revenue"].to_numpy(np.float64)
-        if (found := forecast(values)) is not None:
-            test = back_test(values)
-            for n, (expected, low, high) in enumerate(zip(found.expected, found.low, found.high, strict=True), 1):
-                day = as_of_date + timedelta(days=n)
-                errors = (test.error, test.naive_error, test.coverage)
-                rows.append((category, country, day, float(expected), float(low), float(high), *errors))
+    known: dict[tuple[str, str], list[float]] = {}
+    for row in recent.orderBy("day").toArrow().to_pylist():
+        known.setdefault((row["category"], row["country"]), []).append(row["revenue"])
+    rows = [row for series, values in sorted(known.items()) for row in _forecast_rows(series, values, as_of_date)]
     future = daily.sparkSession.createDataFrame(rows, _FUTURE)
     amounts = {name: money(F.col(name)) for name in future.columns if name.startswith("revenue_")}
     return future.withColumns(amounts).select(
@@ -179,3 +174,15 @@ def _future(daily: DataFrame, as_of_date: date) -> DataFrame:
         F.col("period_start").alias("period_end"),
         F.lit(False).alias("is_complete"),
     )
+
+
+def _forecast_rows(series: tuple[str, str], known: list[float], as_of_date: date) -> list[tuple[Any, ...]]:
+    values = np.array(known)
+    found = forecast(values)
+    if found is None:
+        return []
+    test = back_test(values)
+    errors = (test.error, test.naive_error, test.coverage)
+    days = [as_of_date + timedelta(days=n) for n in range(1, FORECAST_DAYS + 1)]
+    amounts = (found.expected.tolist(), found.low.tolist(), found.high.tolist())
+    return [(*series, day, *of_day, *errors) for day, *of_day in zip(days, *amounts, strict=True)]
