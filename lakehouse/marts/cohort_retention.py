@@ -1,0 +1,71 @@
+"""Of the customers who first bought in a month: how many bought again in each later month, and for how much.
+
+The cohort of a customer is the month (UTC) of the first purchase, and the country of that purchase for good, wherever the customer buys
+later. A customer is active in a month with a purchase in it. Method: acquisition cohorts by calendar month, as in Google Analytics' cohort
+exploration (https://support.google.com/analytics/answer/9670133), of purchases in place of visits.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pyspark.sql.functions as F
+from pyspark.sql import Column, DataFrame, Window
+
+from lakehouse.marts.base import ALL, money, share
+from lakehouse.tables.marts import COHORT_RETENTION
+
+_COHORT = ("cohort_month", "country")
+
+
+def cohort_retention(lines: DataFrame, as_of_date: date) -> DataFrame:
+    """One row per cohort and month since, up to the month of `as_of_date`, with zeros where nobody bought: `gold/cohort_retention`.
+
+    Of `lines`, which must be all of the shop's up to `as_of_date`, it takes `sales_date`, `timestamp`, `transaction_id`, `line_number`,
+    `user_id`, `country` and `line_amount`. Of purchases in one instant the smallest `transaction_id` is the first.
+    """
+    customers = _customer_months(lines.where(F.col("sales_date") <= F.lit(as_of_date)))
+    either = customers.withColumn("country", F.explode(F.array("country", F.lit(ALL))))
+    active = either.groupBy(*_COHORT, "month_number").agg(
+        F.count(F.lit(1)).alias("active_count"), money(F.sum("revenue")).alias("revenue")
+    )
+    # each customer is active in month 0, so the cohort's size is what month 0 counts
+    sizes = active.where("month_number = 0").select(*_COHORT, F.col("active_count").alias("customer_count"))
+    months = F.explode(F.sequence(F.lit(0), _months(F.lit(as_of_date)) - _months(F.col("cohort_month"))))
+    so_far = Window.partitionBy(*_COHORT).orderBy("month_number")
+    month_end = F.last_day(F.add_months("cohort_month", F.col("month_number")))
+    return (
+        sizes.withColumn("month_number", months)
+        .join(active, [*_COHORT, "month_number"], "left")
+        .fillna(0, ["active_count"])
+        .withColumn("revenue", F.coalesce("revenue", money(F.lit(0))))
+        .withColumn("as_of_date", F.lit(as_of_date))
+        .withColumn("is_complete", month_end <= F.lit(as_of_date))
+        .withColumn("retention_rate", share(F.col("active_count"), F.col("customer_count")))
+        .withColumn("cumulative_revenue", money(F.sum("revenue").over(so_far)))
+        .select(*COHORT_RETENTION.schema.names)
+    )
+
+
+def _customer_months(lines: DataFrame) -> DataFrame:
+    """One row per customer and month with a purchase: `cohort_month`, `country` of the first purchase, `month_number`, `revenue`."""
+    order = F.struct("timestamp", "transaction_id", "line_number")
+    # one shuffle, by customer, serves the grouping by month and the window over the customer
+    months = (
+        lines.repartition("user_id")
+        .groupBy("user_id", F.trunc("sales_date", "month").alias("month"))
+        .agg(F.sum("line_amount").alias("revenue"), F.min(F.struct(order.alias("order"), "country")).alias("entry"))
+    )
+    of_customer = Window.partitionBy("user_id")
+    first_month = F.min("month").over(of_customer)
+    return months.select(
+        first_month.alias("cohort_month"),
+        F.min("entry").over(of_customer)["country"].alias("country"),
+        (_months(F.col("month")) - _months(first_month)).alias("month_number"),
+        "revenue",
+    )
+
+
+def _months(day: Column) -> Column:
+    """Months since the year 0: the difference of two is whole and exact."""
+    return F.year(day) * 12 + F.month(day)
