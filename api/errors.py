@@ -39,3 +39,7 @@ class CursorGoneError(ServingError):
 
 class NotFoundError(ServingError):
     """What was asked for by name does not exist in the version that is served."""
+
+
+class MirrorError(ServingError):
+    """The mirror cannot be brought up to date: PostgreSQL is away, refuses, or is not set up. It is tried again."""

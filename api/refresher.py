@@ -21,6 +21,7 @@ from deltalake.exceptions import DeltaError
 from api.builder import read_live, remove_unused, write_base, write_live
 from api.errors import ServingFileError
 from api.manifest import SERVED, Manifest, TableMeta, read_manifest, serving_schema, write_manifest
+from api.mirror.service import MirrorService
 from api.source import Commit, GoldTable, first_line
 from lakehouse.errors import GlobalMartError
 from lakehouse.heartbeat import Pulse, stop_on_signals
@@ -28,8 +29,6 @@ from lakehouse.settings import Settings, load_settings
 from lakehouse.tables import Table
 
 FOLD_ROWS = 50_000
-# After a long absence news is taken in portions, so that a round ends and its result is published.
-_MOST_COMMITS = 500
 # What the world outside may do to a refresh; anything else is a bug and ends the process with its traceback.
 _CURABLE = (GlobalMartError, OSError, DeltaError, pa.ArrowException, duckdb.Error)
 
@@ -118,19 +117,8 @@ class Refresher:
         """The commits since `meta`; None where only a full load will do."""
         if meta is None:
             return None
-        source = self._sources[table.name]
-        seen = source.commit(meta.delta_version)
-        if seen is None or seen.digest != meta.log_digest:
-            return None
-        commits: list[Commit] = []
-        while len(commits) < _MOST_COMMITS:
-            commit = source.commit(meta.delta_version + len(commits) + 1)
-            if commit is None:
-                break
-            if commit.rewrites:
-                return None
-            commits.append(commit)
-        return commits
+        commits = self._sources[table.name].commits_since(meta.delta_version, meta.log_digest)
+        return None if commits is None or any(commit.rewrites for commit in commits) else commits
 
     def _load(self, table: Table) -> bool:
         """Load the table as a whole into a new base file. A table that is gone is no longer served."""
@@ -180,8 +168,13 @@ def _known_at(added: pa.Table, commits: list[Commit], default: datetime) -> date
 
 
 def run(settings: Settings, stop: threading.Event) -> None:
-    """Refresh every `settings.refresh_seconds` until `stop`; the heartbeat `refresher` says how it went."""
+    """Refresh every `settings.refresh_seconds` until `stop`; the heartbeat `refresher` says how it went.
+
+    The PostgreSQL mirror is kept beside it. What that waits for is in the heartbeat too, and holds up nothing else.
+    """
     with Pulse(settings, "refresher") as pulse:
+        mirror = MirrorService(settings, stop)
+        mirror.start()
         refresher: Refresher | None = None
         while not stop.is_set():
             try:
@@ -191,7 +184,8 @@ def run(settings: Settings, stop: threading.Event) -> None:
             except _CURABLE as error:
                 reason = str(error) if isinstance(error, GlobalMartError) else first_line(error)
             served = {m.name: m.delta_version for m in refresher.metas.values()} if refresher else {}
-            pulse.say("waiting" if reason else "running", reason=reason or None, table_versions=served)
+            state = "waiting" if reason else "running"
+            pulse.say(state, reason=reason or None, table_versions=served, mirror=mirror.said())
             stop.wait(settings.refresh_seconds)
 
 

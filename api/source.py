@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 from urllib.parse import unquote
 
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as pads
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 from deltalake import DeltaTable
@@ -22,6 +24,7 @@ from deltalake.fs import DeltaStorageHandler
 
 from api.errors import SourceError
 from api.manifest import VERSION_COLUMN, serving_schema
+from lakehouse.maintenance import TIDIED
 from lakehouse.settings import Settings
 from lakehouse.storage import delta_options, delta_uri
 from lakehouse.tables import Table
@@ -29,17 +32,30 @@ from lakehouse.tables import Table
 # A store that is away must be noticed while the heartbeat is still fresh, not after delta-rs's three minutes of retries.
 _IMPATIENCE = {"timeout": "10s", "connect_timeout": "2s", "max_retries": "1", "retry_timeout": "5s"}
 _BATCH_ROWS = 65_536
+# After a long absence news is taken in portions, so that a round ends and its result is published.
+MOST_COMMITS = 500
 
 
 @dataclass(frozen=True)
 class Commit:
-    """One commit: the data files it added, and whether it also took rows away or changed the table's form."""
+    """One commit: the data files it added, and whether it also took rows away (`removes`) or changed the table's form (`reforms`).
+
+    `partitions` are the values of the first partition column whose rows it changed. `tidies`: it only took out of a table of
+    snapshots what does not count, so that the table says the same once read.
+    """
 
     version: int
     digest: str
     committed_at: datetime
     added: tuple[dict[str, Any], ...]
-    rewrites: bool
+    removes: bool
+    reforms: bool
+    partitions: frozenset[str | None]
+    tidies: bool
+
+    @property
+    def rewrites(self) -> bool:
+        return self.removes or self.reforms
 
     @property
     def rows(self) -> int:
@@ -48,7 +64,7 @@ class Commit:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The whole table at one version; `batches` has the columns of `serving_schema` and is read once."""
+    """The table, or the rows of it that were asked for, at one version; `batches` is read once."""
 
     version: int
     digest: str
@@ -57,14 +73,17 @@ class Snapshot:
 
 
 class GoldTable:
-    """One gold table in the lake. Every method raises SourceError, in one sentence, when the table cannot be read."""
+    """One gold table in the lake. Every method raises SourceError, in one sentence, when the table cannot be read.
 
-    def __init__(self, settings: Settings, table: Table) -> None:
+    Rows come with the columns of `schema`; without one with those of `serving_schema`.
+    """
+
+    def __init__(self, settings: Settings, table: Table, schema: pa.Schema | None = None) -> None:
         self.table = table
         self._uri = delta_uri(settings, table)
         options = delta_options(settings)
         self._options = {**options, **_IMPATIENCE} if options else {}
-        self._schema = serving_schema(table)
+        self._schema = schema or serving_schema(table)
         self._folder: pafs.PyFileSystem | None = None
 
     def commit(self, version: int) -> Commit | None:
@@ -78,13 +97,33 @@ class GoldTable:
         except (OSError, DeltaError, ValueError, KeyError) as error:
             raise self._error(f"its commit {version}", error) from None
 
-    def snapshot(self) -> Snapshot | None:
-        """The newest version as a whole; None where the table does not exist."""
+    def commits_since(self, version: int, digest: str) -> list[Commit] | None:
+        """The commits after `version`, a portion at most; None where its commit is no longer the one with `digest`."""
+        seen = self.commit(version)
+        if seen is None or seen.digest != digest:
+            return None
+        commits: list[Commit] = []
+        while len(commits) < MOST_COMMITS:
+            commit = self.commit(version + len(commits) + 1)
+            if commit is None:
+                break
+            commits.append(commit)
+        return commits
+
+    def snapshot(
+        self, where: Callable[[pads.Dataset], pc.Expression | None] = lambda _: None, version: int | None = None
+    ) -> Snapshot | None:
+        """The table at `version` or its newest, as a whole or the rows that pass `where`; None where it does not exist.
+
+        `where` gets the table at that version as a dataset.
+        """
         try:
-            delta = DeltaTable(self._uri, storage_options=self._options or None)
+            delta = DeltaTable(self._uri, version=version, storage_options=self._options or None)
             version = delta.version()
             commit = self.commit(version)
-            reader = delta.to_pyarrow_dataset().scanner(batch_size=_BATCH_ROWS, batch_readahead=4).to_reader()
+            dataset = delta.to_pyarrow_dataset()
+            scanner = dataset.scanner(filter=where(dataset), batch_size=_BATCH_ROWS, batch_readahead=4)
+            reader = scanner.to_reader()
         except TableNotFoundError:
             return None
         except (OSError, DeltaError, pa.ArrowException, ValueError) as error:
@@ -141,13 +180,13 @@ def first_line(error: Exception) -> str:
 
 
 def _parse(version: int, raw: bytes) -> Commit:
-    """Read a commit file. A rewrite is a removal of rows that changed data, or a change of the table's columns.
+    """Read a commit file.
 
     A compaction says of both its removed and its added files that no data changed: there is nothing to read.
     """
     actions = [json.loads(line) for line in raw.splitlines() if line.strip()]
     added = tuple(a["add"] for a in actions if "add" in a and a["add"].get("dataChange", True))
-    removed = any(a["remove"].get("dataChange", True) for a in actions if "remove" in a)
+    removed = [a["remove"] for a in actions if "remove" in a and a["remove"].get("dataChange", True)]
     info: dict[str, Any] = next((a["commitInfo"] for a in actions if "commitInfo" in a), {})
     millis = info.get("timestamp") or max((a["modificationTime"] for a in added), default=0)
     return Commit(
@@ -155,7 +194,10 @@ def _parse(version: int, raw: bytes) -> Commit:
         hashlib.sha256(raw).hexdigest(),
         datetime.fromtimestamp(millis / 1000, UTC).replace(tzinfo=None),
         added,
-        removed or any("metaData" in a or (a.get("add") or {}).get("deletionVector") for a in actions),
+        bool(removed),
+        any("metaData" in a or (a.get("add") or {}).get("deletionVector") for a in actions),
+        frozenset(next(iter((file.get("partitionValues") or {}).values()), None) for file in (*added, *removed)),
+        TIDIED in info,
     )
 
 

@@ -34,6 +34,9 @@ _ELSEWHERE = {
         "rebuild",
         "Make silver and live gold again from bronze, compare, and swap.",
     ),
+    "read": ("lakehouse.travel_command", "read", "Show rows of a table, as it is or as it was."),
+    "maintain": ("lakehouse.upkeep_command", "maintain", "Compact, sort and sweep dimensions, facts and marts."),
+    "mirror": ("api.mirror.command", "app", "The PostgreSQL mirror of gold: how far it is; make it anew."),
     "alerts": ("api.desk.command", "app", "See alerts; acknowledge, snooze or resolve them."),
     "scorecard": (
         "ingestion.scorecard_command",

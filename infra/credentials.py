@@ -13,6 +13,8 @@ from lakehouse.errors import SettingsError
 from lakehouse.settings import Service, Settings
 
 SERVICES: tuple[Service, ...] = get_args(Service)
+DASHBOARDS = "grafana"
+"""The role that reads the mirror and nothing else. It is no service of ours: its file has an address of PostgreSQL alone."""
 # The database that each service's own role may write; `batch` is Dagster, whose storage is a database of its own.
 DATABASES = {
     "streaming": "globalmart",
@@ -41,6 +43,17 @@ def read_pairs(path: Path) -> dict[str, str]:
     return dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
 
 
+def dashboards_file(settings: Settings) -> Path:
+    """GLOBALMART_MIRROR_URL: where Grafana finds the mirror, with its password."""
+    return settings.secrets_dir / f"{DASHBOARDS}.env"
+
+
+def _render_dashboards(settings: Settings, old: dict[str, str]) -> str:
+    password = urlsplit(old.get("GLOBALMART_MIRROR_URL", "")).password or secrets.token_urlsafe(24)
+    address = f"127.0.0.1:{settings.postgres_port}/{settings.mirror_database}"
+    return f"GLOBALMART_MIRROR_URL=postgresql://{DASHBOARDS}:{password}@{address}\n"
+
+
 def _render(settings: Settings, service: Service, old: dict[str, str]) -> str:
     """The secret file of `service`: secrets of `old` stay, addresses are those of `settings`."""
     password = urlsplit(old.get("GLOBALMART_POSTGRES_URL", "")).password or secrets.token_urlsafe(24)
@@ -67,7 +80,14 @@ def ensure_credentials(settings: Settings) -> None:
     write_private(postgres_superuser_file(settings), secrets.token_urlsafe(32))
     for service in SERVICES:
         path = settings.secrets_dir / f"{service}.env"
-        old = read_pairs(path) if path.exists() else {}
-        text = _render(settings, service, old)
-        if not path.exists() or path.read_text(encoding="utf-8") != text:
-            write_private(path, text, replace=True)
+        _keep(path, _render(settings, service, _old(path)))
+    _keep(dashboards_file(settings), _render_dashboards(settings, _old(dashboards_file(settings))))
+
+
+def _old(path: Path) -> dict[str, str]:
+    return read_pairs(path) if path.exists() else {}
+
+
+def _keep(path: Path, text: str) -> None:
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        write_private(path, text, replace=True)

@@ -5,12 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 
 import pyarrow as pa
-from deltalake import DeltaTable, Schema, write_deltalake
 
 from ingestion.scorecard import Score
+from lakehouse import upkeep
 from lakehouse.lease import Lease
 from lakehouse.settings import Settings
-from lakehouse.storage import delta_options, delta_uri
 from lakehouse.tables import DETECTOR_SCORECARD
 
 
@@ -43,14 +42,4 @@ def append(settings: Settings, added: pa.Table) -> int:
     Raises LeaseHeldError while a batch run owns the table.
     """
     with Lease(settings, "batch"):
-        table = DeltaTable.create(
-            delta_uri(settings, DETECTOR_SCORECARD),
-            schema=Schema.from_arrow(DETECTOR_SCORECARD.schema),
-            mode="ignore",
-            name=DETECTOR_SCORECARD.name,
-            description=DETECTOR_SCORECARD.grain,
-            configuration=dict(DETECTOR_SCORECARD.properties),
-            storage_options=delta_options(settings),
-        )
-        write_deltalake(table, added, mode="append")
-        return int(table.version())
+        return upkeep.append(settings, DETECTOR_SCORECARD, added)

@@ -11,6 +11,7 @@ import re
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -135,6 +136,11 @@ class Settings(BaseSettings):
         ge=1,
         description="How long a streaming table keeps what a newer version replaced: time travel and open readers.",
     )
+    batch_history_days: int = Field(
+        30,
+        ge=7,
+        description="The same for dimensions, facts and marts. At least 7, for whoever has an older version open.",
+    )
     lease_seconds: float = Field(15, gt=0, description="How long an owner's lease lasts unless renewed.")
 
     # Real-time lane
@@ -152,6 +158,15 @@ class Settings(BaseSettings):
     refresh_seconds: float = Field(2.0, gt=0, description="How often the refresher looks for new gold versions.")
     duckdb_memory_gb: float = Field(
         1.0, gt=0, description="Most memory that DuckDB may take in each process of the API."
+    )
+
+    # PostgreSQL mirror
+    mirror_database: str = Field(
+        "mirror", description="Database of the mirror of gold, on the server of GLOBALMART_POSTGRES_URL."
+    )
+    mirror_seconds: float = Field(5.0, gt=0, description="How often the mirror takes what is new in gold.")
+    mirror_days: int = Field(
+        7, ge=1, description="How many of the newest days the mirror has of live tables and of facts."
     )
 
     # Alert desk
@@ -204,6 +219,12 @@ class Settings(BaseSettings):
     def truth_dir(self) -> Path:
         """The generator's truth ledgers, outside the lake."""
         return self.state_dir / "truth"
+
+    @property
+    def mirror_url(self) -> str:
+        """PostgreSQL's address of the mirror, for the role of this process; empty where there is no PostgreSQL."""
+        parts = urlsplit(self.postgres_url.get_secret_value())
+        return urlunsplit(parts._replace(path=f"/{self.mirror_database}")) if parts.netloc else ""
 
     @property
     def serving_dir(self) -> Path:

@@ -36,6 +36,7 @@ from lakehouse.tables import (
     QUARANTINE,
     SALES_BY_MINUTE,
     SESSIONS,
+    TABLE_SIZES,
     TRANSACTION_ITEMS,
     TRANSACTIONS,
     USERS,
@@ -63,6 +64,7 @@ _SOURCES: dict[str, tuple[Table, ...]] = {
     FACT_SESSIONS.path: (SESSIONS, DIM_USER, DIM_DATE, DIM_COUNTRY),
     FACT_INVENTORY_DAILY.path: (TRANSACTION_ITEMS, INVENTORY_EVENTS, PRODUCTS, DIM_PRODUCT, DIM_DATE),
     CUSTOMER_RFM.path: (TRANSACTIONS,),
+    TABLE_SIZES.path: (),  # of the tables themselves, not of what is in them
     DETECTOR_SCORECARD.path: (),  # from runs of its own, not from what came in
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from api.mirror.lag import lag, words
 from infra.servers.base import Health, Launch, heartbeat_health, http_health
 from lakehouse.settings import Settings
 
@@ -41,7 +42,10 @@ def realtime_health(settings: Settings, pid: int | None) -> Health:
 
 
 def refresher_health(settings: Settings, pid: int | None) -> Health:
-    return heartbeat_health(settings, "refresher", pid)
+    """Its own, and how far the mirror is; a mirror that waits for PostgreSQL keeps nobody from being served."""
+    health = heartbeat_health(settings, "refresher", pid)
+    mirror = [f"{name} mirror {words(one)}" for name, one in lag(settings).items()] if health.ok else []
+    return Health(health.ok, "; ".join([health.words, *mirror]))
 
 
 def desk_health(settings: Settings, pid: int | None) -> Health:

@@ -13,13 +13,21 @@ from urllib.parse import urlsplit
 import psycopg
 from psycopg import sql
 
-from infra.credentials import DATABASES, postgres_superuser_file, read_pairs
+from infra.credentials import DASHBOARDS, DATABASES, dashboards_file, postgres_superuser_file, read_pairs
 from infra.servers.base import Health, Launch
 from infra.steps import find_program
 from lakehouse.errors import GlobalMartError
 from lakehouse.settings import Settings
 
 _USER = "nobody"
+# A dashboard's long query holds up the mirror's next swap, and then everybody else's queries.
+_DASHBOARD_LIMITS = (
+    "CONNECTION LIMIT 20",
+    "SET search_path = mirror",
+    "SET default_transaction_read_only = on",
+    "SET statement_timeout = '30s'",
+    "SET idle_in_transaction_session_timeout = '30s'",
+)
 
 
 class PostgresStartError(GlobalMartError):
@@ -112,18 +120,29 @@ def health(settings: Settings, pid: int | None) -> Health:  # noqa: ARG001 one s
 
 
 def apply_roles(settings: Settings) -> None:
-    """Make databases and roles as they should be, whatever was there: each service its own, and `reader`, who only reads."""
+    """Make databases and roles as they should be, whatever was there: each service its own, `reader`, who only reads, and
+    `grafana`, who reads the mirror alone.
+    """
     password = postgres_superuser_file(settings).read_text().strip()
     address = {"host": "127.0.0.1", "port": settings.postgres_port, "user": "postgres", "password": password}
     urls = {name: read_pairs(settings.secrets_dir / f"{name}.env")["GLOBALMART_POSTGRES_URL"] for name in DATABASES}
     urls["reader"] = settings.postgres_url.get_secret_value()
+    urls[DASHBOARDS] = read_pairs(dashboards_file(settings))["GLOBALMART_MIRROR_URL"]
+    mirror = sql.Identifier(settings.mirror_database)
     with psycopg.connect(**address, dbname="postgres", autocommit=True) as connection:  # type: ignore[arg-type]
         for role, url in urls.items():
             _apply_role(connection, role, urlsplit(url).password or "")
-        for database, owner in (("globalmart", "postgres"), ("dagster", "batch")):
+        owners = {"globalmart": "postgres", "dagster": "batch", settings.mirror_database: "postgres"}
+        for database, owner in owners.items():
             _apply_database(connection, database, owner)
         connection.execute("GRANT pg_read_all_data TO reader")
         connection.execute("GRANT CONNECT ON DATABASE globalmart TO reader, streaming, serving, operator, desk")
+        # Anybody may connect to these two unless told otherwise, and there see names of roles and databases.
+        connection.execute("REVOKE CONNECT ON DATABASE postgres, template1 FROM PUBLIC")
+        connection.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO reader, serving, grafana").format(mirror))
+        connection.execute(sql.SQL("GRANT TEMPORARY ON DATABASE {} TO serving").format(mirror))
+        for option in _DASHBOARD_LIMITS:
+            connection.execute(sql.SQL("ALTER ROLE grafana {}").format(sql.SQL(option)))
     with psycopg.connect(**address, dbname="globalmart", autocommit=True) as connection:  # type: ignore[arg-type]
         schemas = {"streaming": "streaming", "serving": "serving", "quarantine": "operator", "desk": "desk"}
         for schema, role in schemas.items():
@@ -132,6 +151,14 @@ def apply_roles(settings: Settings) -> None:
                     sql.Identifier(schema), sql.Identifier(role)
                 )
             )
+
+    with psycopg.connect(**address, dbname=settings.mirror_database, autocommit=True) as connection:  # type: ignore[arg-type]
+        connection.execute("CREATE SCHEMA IF NOT EXISTS mirror AUTHORIZATION serving")
+        connection.execute("GRANT USAGE ON SCHEMA mirror TO grafana")
+        connection.execute("REVOKE ALL ON SCHEMA public FROM PUBLIC")
+        # Large objects are the one thing that PostgreSQL lets every role make.
+        for function in ("lo_creat(integer)", "lo_create(oid)", "lo_from_bytea(oid, bytea)"):
+            connection.execute(sql.SQL("REVOKE EXECUTE ON FUNCTION {} FROM PUBLIC").format(sql.SQL(function)))
 
 
 def _apply_role(connection: psycopg.Connection, role: str, password: str) -> None:

@@ -17,6 +17,7 @@ from lakehouse.tables.live import (
 from lakehouse.tables.ops import (
     DETECTOR_SCORECARD,
     LEDGER_STREAMING,
+    TABLE_SIZES,
 )
 from lakehouse.tables.silver import (
     BRONZE_EVENTS,
@@ -73,6 +74,7 @@ TABLES: tuple[Table, ...] = (
     CUSTOMER_RFM,
     LEDGER_STREAMING,
     DETECTOR_SCORECARD,
+    TABLE_SIZES,
 )
 BY_PATH = {table.path: table for table in TABLES}
 
@@ -109,6 +111,7 @@ __all__ = [
     "SALES_BY_MINUTE",
     "SESSIONS",
     "TABLES",
+    "TABLE_SIZES",
     "TIME",
     "TRANSACTIONS",
     "TRANSACTION_ITEMS",

@@ -62,7 +62,12 @@ STREAM_PROPERTIES = {
     "delta.logRetentionDuration": "interval 30 days",
     "delta.deletedFileRetentionDuration": "interval 7 days",
 }
-BATCH_PROPERTIES = {"delta.enableDeletionVectors": "false"}
+BATCH_PROPERTIES = {
+    "delta.enableDeletionVectors": "false",
+    # A day's commit says what the day was made from, and is asked for that when the day is repaired or checked a year later.
+    "delta.logRetentionDuration": "interval 800 days",
+    "delta.deletedFileRetentionDuration": "interval 30 days",
+}
 
 
 def column(name: str, kind: pa.DataType, meaning: str, nullable: bool = False) -> Column:

@@ -1,4 +1,4 @@
-"""The platform's own tables: the ledgers, and how good the detectors are."""
+"""The platform's own tables: the ledgers, how good the detectors are, and how large tables grow."""
 
 from __future__ import annotations
 
@@ -71,6 +71,26 @@ DETECTOR_SCORECARD = Table(
         ),
     ),
     ("scored_at", "detector"),
+    (),
+    BATCH_PROPERTIES,
+)
+
+TABLE_SIZES = Table(
+    "table_sizes",
+    "ops",
+    "batch",
+    "one table as a maintenance run left it",
+    (
+        column("measured_at", TIME, "when the maintenance run began (UTC)"),
+        column("table_path", pa.string(), "the table, as layer/name"),
+        column("version", pa.int64(), "its newest Delta version"),
+        column("file_count", pa.int64(), "data files of that version"),
+        column("byte_count", pa.int64(), "their size, bytes"),
+        column("row_count", pa.int64(), "rows by the files' statistics; null where a file has none", True),
+        column("oldest_version", pa.int64(), "from this version on all can be read: log and files are there"),
+        column("oldest_at", TIME, "when that version was committed (UTC); null where its commit file is gone", True),
+    ),
+    ("measured_at", "table_path"),
     (),
     BATCH_PROPERTIES,
 )

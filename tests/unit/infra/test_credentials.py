@@ -3,6 +3,7 @@
 import hashlib
 import stat
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -25,6 +26,7 @@ def test_files_and_folder_are_private(settings: Settings) -> None:
         "serving.env",
         "operator.env",
         "desk.env",
+        "grafana.env",
         "minio-root.env",
         "postgres-superuser",
     }
@@ -39,6 +41,19 @@ def test_each_service_has_its_own_account(settings: Settings) -> None:
     assert pairs["batch"]["GLOBALMART_POSTGRES_URL"].endswith("@127.0.0.1:5999/dagster")
     assert pairs["serving"]["GLOBALMART_API_KEY_SHA256"] == hashlib.sha256(b"key").hexdigest()
     assert "GLOBALMART_API_KEY_SHA256" not in pairs["streaming"]
+
+
+def test_dashboards_get_an_address_of_the_mirror_and_no_other_secret(settings: Settings) -> None:
+    ensure_credentials(settings)
+    pairs = read_pairs(settings.secrets_dir / "grafana.env")
+    assert set(pairs) == {"GLOBALMART_MIRROR_URL"}
+    url = urlsplit(pairs["GLOBALMART_MIRROR_URL"])
+    assert (url.username, url.port, url.path) == ("grafana", 5999, "/mirror")
+    others = {
+        urlsplit(read_pairs(settings.secrets_dir / f"{s}.env")["GLOBALMART_POSTGRES_URL"]).password for s in SERVICES
+    }
+    assert url.password
+    assert url.password not in others
 
 
 def test_a_second_run_keeps_secrets_and_follows_ports_and_key(settings: Settings, tmp_path: Path) -> None:

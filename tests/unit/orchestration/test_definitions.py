@@ -56,6 +56,7 @@ def test_the_asset_keys_are_these(loaded: dg.Definitions) -> None:
         "kafka/users",
         "ops/detector_scorecard",
         "ops/ledger_streaming",
+        "ops/table_sizes",
         "silver/cart_events",
         "silver/duplicates",
         "silver/inventory_events",
