@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import astuple, dataclass
 from datetime import UTC, date, datetime
 from typing import Any
@@ -90,10 +90,8 @@ class Target:
             with _told():
                 self._con.commit()
         except BaseException:
-            try:
+            with suppress(adbc.Error):
                 self._con.rollback()
-            except adbc.Error:
-                pass
             raise
 
     def run(self, statement: str) -> int:
