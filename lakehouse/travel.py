@@ -7,6 +7,7 @@ import re
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import unquote
 
 import pyarrow as pa
@@ -52,12 +53,11 @@ class Log:
         """Raises NoSuchVersionError where the table does not exist."""
         self.table = table
         self._settings = settings
-        self._folder = pafs.PyFileSystem(
-            DeltaStorageHandler(delta_uri(settings, table), delta_options(settings) or None)
-        )
         self._times: dict[int, datetime | None] = {}
         try:
             self.newest = int(open_table(settings, table).version())
+            handler = DeltaStorageHandler(delta_uri(settings, table), delta_options(settings) or None)
+            self._folder = pafs.PyFileSystem(handler)
         except TableNotFoundError:
             raise NoSuchVersionError(f"There is no {table.path} in {settings.lake_uri} yet.") from None
         names = [one.base_name for one in self._folder.get_file_info(pafs.FileSelector("_delta_log"))]
@@ -79,7 +79,7 @@ class Log:
     def _read_time(self, version: int) -> datetime | None:
         with self._folder.open_input_stream(f"_delta_log/{version:020d}.json") as stream:
             actions = [json.loads(line) for line in bytes(stream.read()).splitlines() if line.strip()]
-        info = next((action["commitInfo"] for action in actions if "commitInfo" in action), {})
+        info: dict[str, Any] = next((action["commitInfo"] for action in actions if "commitInfo" in action), {})
         return datetime.fromtimestamp(info["timestamp"] / 1000, UTC) if "timestamp" in info else None
 
     def version_at(self, at: datetime) -> int:

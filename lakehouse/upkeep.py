@@ -144,24 +144,25 @@ def pinned(settings: Settings) -> dict[str, set[int]]:
             history = open_table(settings, table).history()
         except TableNotFoundError:
             continue
-        made = next((entry for entry in history if _note(entry)), None)
-        if made is None:
+        version, note = next(
+            ((one["version"], note) for one in history if (note := _note(one)) is not None), (None, {})
+        )
+        if version is None:
             continue
-        pins[path].add(int(made["version"]))
-        for source, version in _note(made).items():
+        pins[path].add(int(version))
+        for source, version in note.items():
             if source in batch:
                 pins[source].add(version)
     return dict(pins)
 
 
-def _note(entry: dict[str, Any]) -> dict[str, int]:
-    """The versions by table path that a commit of `lakehouse.batch` says its rows were made from."""
+def _note(entry: dict[str, Any]) -> dict[str, int] | None:
+    """The versions by table path that a commit of `lakehouse.batch` says its rows were made from; None of any other commit."""
     try:
-        note = json.loads(entry.get("userMetadata") or "{}")
+        note = json.loads(entry.get("userMetadata") or "null")
     except ValueError:
-        return {}
-    sources: dict[str, int] = note.get("sources", {}) if isinstance(note, dict) else {}
-    return sources
+        return None
+    return note.get("sources") if isinstance(note, dict) else None
 
 
 def measure(settings: Settings, tables: Iterable[Table], now: datetime) -> pa.Table:

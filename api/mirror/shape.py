@@ -39,9 +39,7 @@ def _array(values: pa.Array, kind: pa.DataType) -> pa.Array:
     if pa.types.is_string(kind):
         return _without_nul(values)
     if pa.types.is_list(kind) and pa.types.is_string(kind.value_type):
-        # `from_arrays` wants all values and their offsets, null lists included
-        inner = _without_nul(values.values)
-        return values if inner is values.values else pa.ListArray.from_arrays(values.offsets, inner, type=kind)
+        return _list_without_nul(values)
     return values
 
 
@@ -51,9 +49,28 @@ def _without_nul(values: pa.Array) -> pa.Array:
     return pc.replace_substring(values, _NUL, _STAND_IN)
 
 
+def _list_without_nul(values: pa.Array) -> pa.Array:
+    before = values.flatten()
+    inner = _without_nul(before)
+    if inner is before:
+        return values
+    ends = pc.cumulative_sum(pc.fill_null(pc.list_value_length(values), 0))
+    offsets = pa.concat_arrays([pa.array([0], ends.type), ends]).cast(pa.int32())
+    return pa.ListArray.from_arrays(offsets, inner, type=values.type, mask=values.is_null())
+
+
 def as_json(value: Any) -> str:
     """Amounts as exact numbers, times as RFC 3339 in UTC."""
-    return orjson.dumps(value, default=_exact, option=orjson.OPT_UTC_Z).decode().replace("\\u0000", _STAND_IN)
+    text = orjson.dumps(value, default=_exact, option=orjson.OPT_UTC_Z).decode()
+    return as_json(_cleaned(value)) if "\\u0000" in text and _cleaned(value) != value else text
+
+
+def _cleaned(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.replace(_NUL, _STAND_IN)
+    if isinstance(value, list):
+        return [_cleaned(inner) for inner in value]
+    return {name: _cleaned(inner) for name, inner in value.items()} if isinstance(value, dict) else value
 
 
 def _exact(value: Any) -> orjson.Fragment:

@@ -100,6 +100,22 @@ def indexes(mirrored: Mirrored, target: str) -> list[str]:
     return [unique, *(f"CREATE INDEX ON {target} ({names(index)})" for index in mirrored.indexes)]
 
 
+def try_lock(mirrored: Mirrored) -> str:
+    """Have the table that readers see to oneself, if that is to be had before `lock_timeout`; `GOT_LOCK` then says whether.
+
+    Views come first, as they do for who reads one: the other order could be a deadlock.
+    """
+    locked = ", ".join([*(f"{SCHEMA}.{view}" for view in views(mirrored)), place(mirrored)])
+    return f"""DO $$ BEGIN
+        PERFORM set_config('mirror.lock', 'got', true);
+        IF to_regclass('{place(mirrored)}') IS NOT NULL THEN LOCK TABLE {locked} IN ACCESS EXCLUSIVE MODE; END IF;
+    EXCEPTION WHEN lock_not_available THEN PERFORM set_config('mirror.lock', 'held', true);
+    END $$"""
+
+
+GOT_LOCK = "SELECT current_setting('mirror.lock') = 'got'"
+
+
 def swap(mirrored: Mirrored) -> list[str]:
     """Put the shadow table in the place of the one that readers see, and its views with it."""
     return [

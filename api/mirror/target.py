@@ -212,21 +212,15 @@ class Target:
         """Between two tries the old table is free, so readers wait a second at most. Raises MirrorError when it is never free."""
         self.run(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'")
         for _ in range(_LOCK_TRIES):
-            self.run("SAVEPOINT swap")
-            try:
+            self.run(sql.try_lock(mirrored))
+            if self.rows(sql.GOT_LOCK)[0][0]:
                 for statement in sql.swap(mirrored):
                     self.run(statement)
                 return
-            except LockedError:
-                self.run("ROLLBACK TO SAVEPOINT swap")
-                time.sleep(_LOCK_PAUSE_SECONDS)
+            time.sleep(_LOCK_PAUSE_SECONDS)
         raise MirrorError(
             f"{mirrored.table.path} is loaded, but readers have held the table before it all the time: end the long query."
         )
-
-
-class LockedError(MirrorError):
-    """A lock was not to be had in time."""
 
 
 @contextmanager
@@ -235,8 +229,7 @@ def _told() -> Iterator[None]:
     try:
         yield
     except adbc.Error as error:
-        kind = LockedError if getattr(error, "sqlstate", None) == "55P03" else MirrorError
-        raise kind(f"PostgreSQL: {first_line(error)}") from None
+        raise MirrorError(f"PostgreSQL: {first_line(error)}") from None
 
 
 def now() -> datetime:

@@ -26,19 +26,19 @@ def row(table: Table, number: int, day: date, batch_id: int = 0) -> dict[str, An
     turn = number + 7 * batch_id
     values = {c.name: _value(c.type, c.nullable, turn + place, day) for place, c in enumerate(table.columns)}
     for name in table.key:
-        values[name] = _key(table.schema.field(name).type, number, day)
+        values[name] = _key(table.schema.field(name).type, number, day, len(table.key) == 1)
     if table.partition_by:
         values[table.partition_by[0]] = day
     known = {"batch_id": batch_id, "is_retracted": False}
     return values | {name: value for name, value in known.items() if name in values}
 
 
-def _key(kind: pa.DataType, number: int, day: date) -> Any:
+def _key(kind: pa.DataType, number: int, day: date, is_alone: bool) -> Any:
     if pa.types.is_timestamp(kind):
         return datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(minutes=number)
     if pa.types.is_date(kind):
-        return day
-    return f"k{number:04}-{day}" if pa.types.is_string(kind) else number
+        return day + timedelta(days=100 * number) if is_alone else day
+    return f"k{number:04}-{day}" if pa.types.is_string(kind) else 100 * number + day.day
 
 
 def _value(kind: pa.DataType, nullable: bool, turn: int, day: date) -> Any:
@@ -104,7 +104,7 @@ def _day(value: date | datetime) -> date:
 def _plain(value: Any, kind: pa.DataType) -> Any:
     """As psycopg gives it: nested values parsed from JSON, character 0 replaced."""
     if value is not None and is_nested(kind):
-        return json.loads(json.dumps(value, default=_jsonable))
+        return json.loads(json.dumps(value, default=_jsonable).replace("\\u0000", "\\ufffd"))
     if isinstance(value, str):
         return value.replace("\x00", "\ufffd")
     if isinstance(value, list):

@@ -24,7 +24,7 @@ def test_rows_come_out_in_the_order_and_form_asked_for() -> None:
         [
             pa.array(["a\x00b", "plain", None]),
             pa.array([["x\x00", "y"], [], None], pa.list_(pa.string())),
-            pa.array([[{"name": "n\x00", "amount": Decimal("0.10"), "at": at}], [], None], LINES),
+            pa.array([[{"name": "n\x00 \\u0000", "amount": Decimal("0.10"), "at": at}], [], None], LINES),
             pa.array([1, 2, 3]),
         ],
         names=["text", "names", "lines", "left_out"],
@@ -38,7 +38,7 @@ def test_rows_come_out_in_the_order_and_form_asked_for() -> None:
                 {
                     "names": ["x\ufffd", "y"],
                     "text": "a\ufffdb",
-                    "lines": '[{"name":"n\ufffd","amount":0.10,"at":"2026-03-14T12:00:00.000500Z"}]',
+                    "lines": '[{"name":"n\ufffd \\\\u0000","amount":0.10,"at":"2026-03-14T12:00:00.000500Z"}]',
                 },
                 {"names": [], "text": "plain", "lines": "[]"},
                 {"names": None, "text": None, "lines": None},
