@@ -122,7 +122,10 @@ class GoldTable:
             version = delta.version()
             commit = self.commit(version)
             dataset = delta.to_pyarrow_dataset()
-            scanner = dataset.scanner(filter=where(dataset), batch_size=_BATCH_ROWS, batch_readahead=4)
+            # Little is read ahead: memory is that of a row group or two, whatever the table's size.
+            scanner = dataset.scanner(
+                filter=where(dataset), batch_size=_BATCH_ROWS, batch_readahead=1, fragment_readahead=1
+            )
             reader = scanner.to_reader()
         except TableNotFoundError:
             return None

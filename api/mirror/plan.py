@@ -13,7 +13,6 @@ from lakehouse.tables import ALERTS, ANOMALIES, CARTS, SESSIONS, TABLES, Column,
 _READING = {"sums": {"batch_id"}, "snapshots": {"batch_id", "is_retracted"}, "rows": set[str]()}
 _DAY = {ANOMALIES.path: "event_at", ALERTS.path: "event_at"}
 _INDEXES: dict[str, tuple[tuple[str, ...], ...]] = {
-    "gold/customer_rfm": (("segment",),),
     "gold/product_performance": (("category", "revenue_rank"),),
     "gold/inventory_levels": (("status",),),
     CARTS.path: (("status",),),

@@ -101,8 +101,7 @@ def test_days_of_many_files_are_sorted_once_and_say_the_same(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(upkeep, "TARGET_BYTES", 4_000)
-    small = WriterProperties(max_row_group_size=200)
-    monkeypatch.setattr(upkeep, "_WRITER", small)
+    monkeypatch.setattr(upkeep, "_WRITER", WriterProperties(max_row_group_size=200))
     for start in range(4):  # each file has users from all over
         write(settings, CUSTOMER_RFM, customers(13, range(start, 8_000, 4)), mode="append")
     write(settings, CUSTOMER_RFM, customers(14, range(100)), mode="append")
