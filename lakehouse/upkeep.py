@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 TARGET_BYTES = 32 * 1024 * 1024
 CLUSTERED_BY = {"gold/customer_rfm": "user_id", "gold/customer_lifetime_value": "user_id"}
-"""Tables in which one row of millions is looked up; sorted by that column a look-up reads one file of a day (docs/mirror.md)."""
+"""Tables in which one row of millions is looked up; sorted by that column a look-up reads one file of a day (docs/adr/0011)."""
 # Small row groups: a look-up in a sorted file reads one, and who reads a whole table holds one or two in memory.
 _WRITER = WriterProperties(compression="ZSTD", compression_level=3, max_row_group_size=131_072)
 _HOOKS = PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=False)

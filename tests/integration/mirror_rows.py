@@ -13,7 +13,7 @@ from deltalake import write_deltalake
 
 from api.mirror.plan import Mirrored, is_nested
 from lakehouse.settings import Settings
-from lakehouse.storage import delta_uri, open_table
+from lakehouse.storage import delta_options, delta_uri, open_table
 from lakehouse.tables import Table
 
 FIRST_DAY = date(2026, 3, 1)
@@ -69,6 +69,7 @@ def append(settings: Settings, table: Table, rows: Iterable[dict[str, Any]], **o
         pa.Table.from_pylist(list(rows), table.schema),
         partition_by=list(table.partition_by) or None,
         configuration=table.properties,
+        storage_options=delta_options(settings),
         **{"mode": "append"} | options,
     )
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -23,8 +25,9 @@ from api.mirror.plan import Mirrored, mirrored
 from api.mirror.service import Follower
 from api.mirror.target import Shown, Target
 from infra.credentials import dashboards_file, read_pairs
+from lakehouse import upkeep
 from lakehouse.maintenance import compact_snapshots
-from lakehouse.settings import Settings
+from lakehouse.settings import Settings, load_settings
 from lakehouse.storage import open_table
 from lakehouse.tables import (
     ANOMALIES,
@@ -37,6 +40,7 @@ from lakehouse.tables import (
     SESSIONS,
     Table,
 )
+from lakehouse.travel import VersionGoneError, open_at
 
 pytestmark = pytest.mark.integration
 
@@ -384,3 +388,44 @@ def test_a_table_that_cannot_be_read_does_not_hold_up_the_others(settings: Setti
     mirror = Mirror(settings, plan)
     assert set(mirror.refresh()) == {INVENTORY_LEVELS.path}
     assert set(mirror.problems) == {DIM_COUNTRY.path}
+
+
+def test_on_minio_the_batch_account_maintains_and_the_serving_account_mirrors(stack: Any, settings: Settings) -> None:
+    stack("minio")
+    # A lake within the lake, where the batch service's policy lets it write.
+    place = {"lake_uri": f"{load_settings().lake_uri}/{CUSTOMER_RFM.path}/test-{uuid4().hex}"}
+    batch, serving = stack.settings("batch").model_copy(update=place), settings.model_copy(update=place)
+    for number in range(3):
+        append(batch, DIM_COUNTRY, [row(DIM_COUNTRY, number, DAYS[0])])
+    mirror = Mirror(serving, of(serving, DIM_COUNTRY))
+    shown = mirror.refresh()
+    assert mirror.problems == {}
+    assert shown[DIM_COUNTRY.path].row_count == 3
+    done, sizes = upkeep.run(batch.model_copy(update={"batch_history_days": 0}), datetime.now(UTC))
+    assert [(one.files_before, one.files_after, one.deleted) for one in done] == [(3, 1, 3)]
+    assert sizes["row_count"].to_pylist() == [3]
+    after = mirror.refresh()[DIM_COUNTRY.path]
+    assert after.delta_version > shown[DIM_COUNTRY.path].delta_version
+    assert after.row_count == 3
+    reader = load_settings().model_copy(update=place)
+    with pytest.raises(VersionGoneError, match="maintenance deleted files of it"):
+        open_at(reader, DIM_COUNTRY, version=1)
+    assert open_at(reader, DIM_COUNTRY).delta.to_pyarrow_table().num_rows == 3
+
+
+@pytest.mark.long  # the process as it is; what it does in each round is tested above
+def test_the_refresher_goes_on_while_postgres_is_away_and_says_what_the_mirror_waits_for(
+    stack: Any, settings: Settings
+) -> None:
+    stack("minio", "postgres", "refresher")
+
+    def says(pattern: str) -> bool:
+        return re.fullmatch(pattern, stack.status("refresher").health) is not None
+
+    complete = r"running; live mirror \d+ s behind, [\d,]+ rows; batch mirror \d+ s behind, [\d,]+ rows"
+    wait_for(lambda: says(complete), "the mirror is complete")
+    stack.stop("postgres")
+    wait_for(lambda: says(r"running; live mirror .* rows, waits: PostgreSQL: .*"), "the mirror waits")
+    assert stack.status("refresher").healthy
+    stack("postgres")
+    wait_for(lambda: says(complete), "the mirror goes on")
