@@ -34,6 +34,7 @@ _ELSEWHERE = {
         "rebuild",
         "Make silver and live gold again from bronze, compare, and swap.",
     ),
+    "backfill": ("orchestration.command", "backfill", "Make the batch tables of a range of days again."),
     "alerts": ("api.desk.command", "app", "See alerts; acknowledge, snooze or resolve them."),
     "scorecard": (
         "ingestion.scorecard_command",

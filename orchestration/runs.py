@@ -1,0 +1,120 @@
+"""Dagster runs as this platform sees them: which process one is, whether it died, why it failed. No definitions here."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterable, Mapping
+from datetime import date
+
+import dagster as dg
+import psutil
+
+from lakehouse.errors import GlobalMartError
+from orchestration.partitions import DAILY
+
+DAILY_JOB = "daily"
+PARTITION_TAG = "dagster/partition"
+PROCESS_TAG = "globalmart/process"
+PROVISIONAL_TAG = "globalmart/provisional"
+"""On a run whose day was not over when it began: it is made again once it is."""
+_UNDER_WAY = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
+
+
+class NoSuchDayError(GlobalMartError):
+    """A day is asked for that no partition has."""
+
+
+def check_day(day: str) -> date:
+    """The day of a text. Raises NoSuchDayError, which says which days there are."""
+    if not DAILY.has_partition_key(day):
+        raise NoSuchDayError(f"{day} is not a day from {DAILY.start.date()} to today, written YYYY-MM-DD.")
+    return date.fromisoformat(day)
+
+
+def this_process() -> str:
+    """Host, id and start (Unix seconds) of this process: a name that no other process has."""
+    return f"{socket.gethostname()}:{os.getpid()}:{psutil.Process().create_time():.2f}"
+
+
+def is_gone(process: str) -> bool:
+    """Whether a process named by `this_process` is surely gone; of another host that is not known."""
+    host, pid, started = process.rsplit(":", 2)
+    if host != socket.gethostname():
+        return False
+    try:
+        found = psutil.Process(int(pid))
+        return abs(found.create_time() - float(started)) > 1 or found.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def close_dead(instance: dg.DagsterInstance) -> list[str]:
+    """Mark runs as failed whose process is gone, and return their ids.
+
+    Dagster sees to the runs that its daemon launched while that daemon lives; not to those of a command, or of a killed daemon. Left
+    as they are, they would hold the one place in the queue for good.
+    """
+    closed = []
+    for run in instance.get_runs(dg.RunsFilter(statuses=_UNDER_WAY)):
+        process = run.tags.get(PROCESS_TAG)
+        if process is None or not is_gone(process):
+            continue
+        now = instance.get_run_by_id(run.run_id)  # it may have ended between the two looks
+        if now is not None and not now.is_finished:
+            instance.report_run_failed(now, f"Its process {process} is gone: it was killed, or the machine went down.")
+            closed.append(run.run_id)
+    return closed
+
+
+def run(
+    day: str,
+    instance: dg.DagsterInstance,
+    keys: Iterable[dg.AssetKey] = (),
+    tags: Mapping[str, str] | None = None,
+    keeps_session: bool = False,
+) -> dg.ExecuteInProcessResult:
+    """Run the daily job for `day` (YYYY-MM-DD) in this process, for the assets of `keys` alone where given.
+
+    The result says success; a failed step does not raise. Nobody but its caller tries such a run again.
+    """
+    from orchestration.definitions import defs
+
+    return (
+        defs()
+        .resolve_job_def(DAILY_JOB)
+        .execute_in_process(
+            partition_key=day,
+            instance=instance,
+            asset_selection=sorted(keys) or None,
+            tags={PROCESS_TAG: this_process(), "dagster/max_retries": "0", **(tags or {})},
+            run_config={"resources": {"spark": {"config": {"keeps_session": keeps_session}}}},
+            raise_on_error=False,
+        )
+    )
+
+
+def failures(events: Iterable[dg.DagsterEvent]) -> list[str]:
+    """Why each step failed, or the run where no step began: our own error where there is one, else the innermost cause."""
+    lines = []
+    for event in events:
+        if event.is_step_failure:
+            name, error = f"step {event.step_key}", event.step_failure_data.error
+        elif event.is_run_failure:
+            name, error = "run", event.job_failure_data.error if event.event_specific_data else None
+        else:
+            continue
+        causes = []
+        while error is not None:
+            causes.append(error)
+            error = error.cause
+        if causes:
+            cause = next((one for one in causes if one.cls_name in _own_errors(GlobalMartError)), causes[-1])
+            lines.append(f"{name} failed: {cause.message.strip()}")
+        elif event.is_run_failure and event.message and not lines:
+            lines.append(f"{name} failed: {event.message}")
+    return lines
+
+
+def _own_errors(base: type[Exception]) -> set[str]:
+    return {base.__name__}.union(*(_own_errors(one) for one in base.__subclasses__()))
