@@ -1,4 +1,4 @@
-"""A stream that has come to some time, as its ledger says it, on a lake of local files. Helper of the tests beside it."""
+"""A stream that has come to some time, as its ledger says it, and rows of its tables. Helper of the tests of batch runs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from deltalake import write_deltalake
 
 from lakehouse.ledger import LedgerEntry
 from lakehouse.settings import Settings
-from lakehouse.storage import delta_uri
+from lakehouse.storage import delta_options, delta_uri
 from lakehouse.tables import LEDGER_STREAMING, Table
 from lakehouse.transforms.watermarks import SESSION_TOPICS
 
@@ -30,8 +30,10 @@ def entry(
 
 def commit(settings: Settings, *entries: LedgerEntry) -> None:
     for one in entries:
-        write_deltalake(delta_uri(settings, LEDGER_STREAMING), one.to_rows(), mode="append")
+        append(settings, LEDGER_STREAMING, one.to_rows())
 
 
-def append(settings: Settings, table: Table, rows: list[dict[str, Any]]) -> None:
-    write_deltalake(delta_uri(settings, table), pa.Table.from_pylist(rows, schema=table.schema), mode="append")
+def append(settings: Settings, table: Table, rows: list[dict[str, Any]] | pa.Table) -> None:
+    """Rows as they are; a table that is not there is made, without rows as well."""
+    data = rows if isinstance(rows, pa.Table) else pa.Table.from_pylist(rows, schema=table.schema)
+    write_deltalake(delta_uri(settings, table), data, mode="append", storage_options=delta_options(settings))
