@@ -141,10 +141,10 @@ def _recovered(
 
 
 def _covers(run: dg.DagsterRun, failed: dg.DagsterRun) -> bool:
-    """Whether `run` made all that `failed` was to make."""
-    if run.asset_selection is None:
+    """Whether `run` made all that `failed` was to make; without a selection that is everything."""
+    if not run.asset_selection:
         return True
-    return failed.asset_selection is not None and failed.asset_selection <= run.asset_selection
+    return bool(failed.asset_selection) and (failed.asset_selection or set()) <= run.asset_selection
 
 
 def since(cursor: str | None, now: datetime) -> datetime:

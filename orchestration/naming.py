@@ -141,13 +141,13 @@ def batch_asset(
     kinds = {engine, "deltalake", table.layer} - {"ops"}
 
     def decorate(function: Callable[..., dg.MaterializeResult[Any]]) -> dg.AssetsDefinition:
-        made = dg.asset(
+        made: dg.AssetsDefinition = dg.asset(
             **attributes(table),
             partitions_def=partitions,
             kinds=kinds,
             retry_policy=POLICY,
             backfill_policy=dg.BackfillPolicy.multi_run(1) if partitions else None,
-        )
-        return made(only_transient(function))
+        )(only_transient(function))
+        return made
 
     return decorate

@@ -44,7 +44,7 @@ def is_gone(process: str) -> bool:
         return False
     try:
         found = psutil.Process(int(pid))
-        return abs(found.create_time() - float(started)) > 1 or found.status() == psutil.STATUS_ZOMBIE
+        return bool(abs(found.create_time() - float(started)) > 1 or found.status() == psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return True
 
@@ -100,7 +100,7 @@ def failures(events: Iterable[dg.DagsterEvent]) -> list[str]:
     for event in events:
         if event.is_step_failure:
             name, error = f"step {event.step_key}", event.step_failure_data.error
-        elif event.is_run_failure:
+        elif event.is_run_failure and not lines:
             name, error = "run", event.job_failure_data.error if event.event_specific_data else None
         else:
             continue
@@ -111,7 +111,7 @@ def failures(events: Iterable[dg.DagsterEvent]) -> list[str]:
         if causes:
             cause = next((one for one in causes if one.cls_name in _own_errors(GlobalMartError)), causes[-1])
             lines.append(f"{name} failed: {cause.message.strip()}")
-        elif event.is_run_failure and event.message and not lines:
+        elif event.is_run_failure and event.message:
             lines.append(f"{name} failed: {event.message}")
     return lines
 

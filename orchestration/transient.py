@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable
 from functools import wraps
@@ -55,4 +56,7 @@ def only_transient(function: Callable[P, R]) -> Callable[P, R]:
                 raise
             raise dg.Failure(f"{type(error).__name__}: {error}", allow_retries=False) from error
 
+    # Dagster looks at the types of what it is given, and does not look for their names in the module of what is wrapped.
+    guarded.__signature__ = inspect.signature(function, eval_str=True)  # type: ignore[attr-defined]
+    guarded.__annotations__ = inspect.get_annotations(function, eval_str=True)
     return guarded

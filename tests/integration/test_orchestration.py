@@ -105,6 +105,7 @@ def backfill(settings: Settings, jars_dir: Path, first: str, last: str) -> subpr
 def test_a_day_on_minio_is_written_checked_and_known_to_dagster(
     batch: Settings, jars_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    fill(batch, date(2026, 3, 14), days=0)
     for number, user_id in enumerate(("alice", "alice", "bob"), start=1):
         sell(batch, number, user_id)
     done = materialise(batch, jars_dir)

@@ -101,7 +101,7 @@ def test_a_backfill_that_was_cut_short_goes_on_and_one_that_was_done_begins_anew
     again = planned(later)
     assert (again.backfill_id, again.cut) == ("2026-03-21T00:00:00.000+00:00", {TRANSACTIONS.path: 9})
     assert days_done(instance, again) == [2, 3]
-    forced = planned(NOW, force=True)
+    forced = planned(datetime(2026, 3, 22, tzinfo=UTC), force=True)
     assert forced.cut is None
     assert days_done(instance, forced) == []
     make(instance, "2026-03-01", version=9, backfill=forced)
