@@ -11,7 +11,7 @@ import dagster as dg
 from lakehouse.findings import Finding, Severity, finding_id
 from lakehouse.settings import Settings
 from lakehouse.streams.markers import Outbox
-from orchestration.runs import PARTITION_TAG, failures
+from orchestration.runs import PARTITION_TAG, failures, selection
 
 RUN_FAILED, RUN_RECOVERED = "run_failed", "run_recovered"
 CHECK_FAILED, CHECK_RECOVERED = "check_failed", "check_recovered"
@@ -79,7 +79,7 @@ def _failed_checks(events: Iterable[dg.DagsterEvent]) -> list[dg.AssetCheckEvalu
 
 def _about(run: dg.DagsterRun) -> str:
     """Job and day; without a day, the assets that it was to make."""
-    what = run.tags.get(PARTITION_TAG) or "+".join(sorted(k.to_user_string() for k in run.asset_selection or ()))
+    what = run.tags.get(PARTITION_TAG) or "+".join(sorted(selection(run)))
     return f"{run.job_name} {what}".strip()[:200]
 
 
@@ -141,10 +141,9 @@ def _recovered(
 
 
 def _covers(run: dg.DagsterRun, failed: dg.DagsterRun) -> bool:
-    """Whether `run` made all that `failed` was to make; without a selection that is everything."""
-    if not run.asset_selection:
-        return True
-    return bool(failed.asset_selection) and (failed.asset_selection or set()) <= run.asset_selection
+    """Whether `run` made all that `failed` was to make."""
+    made, wanted = selection(run), selection(failed)
+    return not made or (bool(wanted) and wanted <= made)
 
 
 def since(cursor: str | None, now: datetime) -> datetime:

@@ -16,6 +16,8 @@ from orchestration.partitions import DAILY
 DAILY_JOB = "daily"
 PARTITION_TAG = "dagster/partition"
 PROCESS_TAG = "globalmart/process"
+SELECTION_TAG = "globalmart/selection"
+"""On a run of a command that makes a part of its job: the paths of the assets."""
 PROVISIONAL_TAG = "globalmart/provisional"
 """On a run whose day was not over when it began: it is made again once it is."""
 _UNDER_WAY = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
@@ -80,23 +82,30 @@ def run(
     """
     from orchestration.definitions import defs
 
-    return (
-        defs()
-        .resolve_job_def(DAILY_JOB)
-        .execute_in_process(
-            partition_key=day,
-            instance=instance,
-            asset_selection=sorted(keys) or None,
-            tags={PROCESS_TAG: this_process(), "dagster/max_retries": "0", **(tags or {})},
-            run_config={"resources": {"spark": {"config": {"keeps_session": keeps_session}}}},
-            raise_on_error=False,
-        )
+    job, chosen = defs().resolve_job_def(DAILY_JOB), frozenset(keys)
+    if chosen:  # by itself Dagster would add checks of these assets that are not in the job
+        checks = {check for check in job.asset_layer.asset_graph.asset_check_keys if check.asset_key in chosen}
+        job = job.get_subset(asset_selection=chosen, asset_check_selection=checks)
+    about = {SELECTION_TAG: " ".join(sorted(key.to_user_string() for key in chosen))} if chosen else {}
+    return job.execute_in_process(
+        partition_key=day,
+        instance=instance,
+        tags={PROCESS_TAG: this_process(), "dagster/max_retries": "0", **about, **(tags or {})},
+        run_config={"resources": {"spark": {"config": {"keeps_session": keeps_session}}}},
+        raise_on_error=False,
     )
+
+
+def selection(run: dg.DagsterRun) -> frozenset[str]:
+    """Paths of the assets that the run was to make; empty where that was all of its job."""
+    if run.asset_selection:
+        return frozenset(key.to_user_string() for key in run.asset_selection)
+    return frozenset(run.tags.get(SELECTION_TAG, "").split())
 
 
 def failures(events: Iterable[dg.DagsterEvent]) -> list[str]:
     """Why each step failed, or the run where no step began: our own error where there is one, else the innermost cause."""
-    lines = []
+    lines: list[str] = []
     for event in events:
         if event.is_step_failure:
             name, error = f"step {event.step_key}", event.step_failure_data.error

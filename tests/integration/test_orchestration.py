@@ -25,7 +25,7 @@ from lakehouse.tables import CUSTOMER_RFM, TRANSACTION_ITEMS, TRANSACTIONS, Tabl
 from orchestration.materialize import SHORT_JVM
 from orchestration.naming import key
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
 DAY = "2026-03-14"
 
