@@ -14,7 +14,7 @@ import dagster as dg
 from lakehouse.errors import GlobalMartError
 from lakehouse.progress import progress
 from lakehouse.settings import Settings
-from orchestration.runs import DAILY_JOB, failures, run
+from orchestration.runs import daily_job, failures, run
 
 RANGE_TAG = "globalmart/backfill_range"
 BACKFILL_TAG = "globalmart/backfill"
@@ -75,9 +75,7 @@ def range_name(days: Sequence[date], keys: Iterable[dg.AssetKey], is_whole: bool
 
 def daily_keys() -> frozenset[dg.AssetKey]:
     """The assets of the daily job that are made by day."""
-    from orchestration.definitions import defs
-
-    graph = defs().resolve_job_def(DAILY_JOB).asset_layer.asset_graph
+    graph = daily_job().asset_layer.asset_graph
     return frozenset(key for key in graph.materializable_asset_keys if graph.get(key).partitions_def is not None)
 
 

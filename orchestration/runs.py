@@ -6,6 +6,7 @@ import os
 import socket
 from collections.abc import Iterable, Mapping
 from datetime import date
+from functools import cache
 
 import dagster as dg
 import psutil
@@ -69,6 +70,14 @@ def close_dead(instance: dg.DagsterInstance) -> list[str]:
     return closed
 
 
+@cache
+def daily_job() -> dg.JobDefinition:
+    """The daily job; loading all definitions takes seconds, so it is done once in a process."""
+    from orchestration.definitions import defs
+
+    return defs().resolve_job_def(DAILY_JOB)
+
+
 def run(
     day: str,
     instance: dg.DagsterInstance,
@@ -80,9 +89,7 @@ def run(
 
     The result says success; a failed step does not raise. Nobody but its caller tries such a run again.
     """
-    from orchestration.definitions import defs
-
-    job, chosen = defs().resolve_job_def(DAILY_JOB), frozenset(keys)
+    job, chosen = daily_job(), frozenset(keys)
     if chosen:  # by itself Dagster would add checks of these assets that are not in the job
         checks = {check for check in job.asset_layer.asset_graph.asset_check_keys if check.asset_key in chosen}
         job = job.get_subset(asset_selection=chosen, asset_check_selection=checks)
