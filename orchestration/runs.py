@@ -7,6 +7,7 @@ import socket
 from collections.abc import Iterable, Mapping
 from datetime import date
 from functools import cache
+from uuid import uuid4
 
 import dagster as dg
 import psutil
@@ -20,7 +21,7 @@ PROCESS_TAG = "globalmart/process"
 SELECTION_TAG = "globalmart/selection"
 """On a run of a command that makes a part of its job: the paths of the assets."""
 PROVISIONAL_TAG = "globalmart/provisional"
-"""On a run whose day was not over when it began: it is made again once it is."""
+"""On a run: whether its day was not over when it began; then it is made again once it is."""
 _UNDER_WAY = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
 
 
@@ -35,14 +36,19 @@ def check_day(day: str) -> date:
     return date.fromisoformat(day)
 
 
-def this_process() -> str:
-    """Host, id and start (Unix seconds) of this process: a name that no other process has."""
-    return f"{socket.gethostname()}:{os.getpid()}:{psutil.Process().create_time():.2f}"
+def process_tag(run_id: str) -> dict[str, str]:
+    """The tag that says that this process works on the run: run, host, process id and start (Unix seconds).
+
+    The run is in it because Dagster copies tags to the run that is to try again.
+    """
+    return {PROCESS_TAG: f"{run_id}:{socket.gethostname()}:{os.getpid()}:{psutil.Process().create_time():.2f}"}
 
 
-def is_gone(process: str) -> bool:
-    """Whether a process named by `this_process` is surely gone; of another host that is not known."""
-    host, pid, started = process.rsplit(":", 2)
+def is_dead(run: dg.DagsterRun) -> bool:
+    """Whether the process that worked on the run is surely gone; of one on another host that is not known."""
+    run_id, host, pid, started = run.tags.get(PROCESS_TAG, ":::").split(":")
+    if run_id != run.run_id:
+        return False
     if host != socket.gethostname():
         return False
     try:
@@ -60,12 +66,11 @@ def close_dead(instance: dg.DagsterInstance) -> list[str]:
     """
     closed = []
     for run in instance.get_runs(dg.RunsFilter(statuses=_UNDER_WAY)):
-        process = run.tags.get(PROCESS_TAG)
-        if process is None or not is_gone(process):
+        if not is_dead(run):
             continue
         now = instance.get_run_by_id(run.run_id)  # it may have ended between the two looks
         if now is not None and not now.is_finished:
-            instance.report_run_failed(now, f"Its process {process} is gone: it was killed, or the machine went down.")
+            instance.report_run_failed(now, "Its process is gone: it was killed, or the machine went down.")
             closed.append(run.run_id)
     return closed
 
@@ -94,10 +99,12 @@ def run(
         checks = {check for check in job.asset_layer.asset_graph.asset_check_keys if check.asset_key in chosen}
         job = job.get_subset(asset_selection=chosen, asset_check_selection=checks)
     about = {SELECTION_TAG: " ".join(sorted(key.to_user_string() for key in chosen))} if chosen else {}
+    run_id = str(uuid4())
     return job.execute_in_process(
+        run_id=run_id,
         partition_key=day,
         instance=instance,
-        tags={PROCESS_TAG: this_process(), "dagster/max_retries": "0", **about, **(tags or {})},
+        tags={**process_tag(run_id), "dagster/max_retries": "0", **about, **(tags or {})},
         run_config={"resources": {"spark": {"config": {"keeps_session": keeps_session}}}},
         raise_on_error=False,
     )

@@ -19,7 +19,7 @@ from lakehouse.session import build_session
 from lakehouse.settings import Settings, load_settings
 from lakehouse.streams.jvm import adopt_jvm, forget_jvm, wait_for_old_jvm
 from lakehouse.tables import Table
-from orchestration.runs import PARTITION_TAG, PROCESS_TAG, PROVISIONAL_TAG, this_process
+from orchestration.runs import PARTITION_TAG, PROVISIONAL_TAG, process_tag
 
 
 class LakehouseSpark(PySparkResource):
@@ -81,10 +81,9 @@ def _introduce(context: dg.InitResourceContext, settings: Settings) -> None:
     """Write into the run which process it is, and whether its day is not over yet. Raises DayAheadError."""
     if context.run is None or context.instance is None:
         return
-    tags = {PROCESS_TAG: this_process()}
+    tags = process_tag(context.run.run_id)
     stream, day = progress(settings), context.run.tags.get(PARTITION_TAG)
     if stream is not None and day is not None:
         stream.check_begun(date.fromisoformat(day))
-        if not stream.is_over(date.fromisoformat(day)):
-            tags[PROVISIONAL_TAG] = "true"
+        tags[PROVISIONAL_TAG] = "false" if stream.is_over(date.fromisoformat(day)) else "true"
     context.instance.add_run_tags(context.run.run_id, tags)

@@ -164,7 +164,8 @@ def test_the_daemon_makes_a_day_once_it_is_over_again_when_killed_and_tells_of_w
         return list(instance.get_runs(dg.RunsFilter(tags={"dagster/partition": day, "dagster/run_key": day})))
 
     def started() -> dg.DagsterRun | None:
-        return next((run for run in runs("2026-03-02") if PROCESS_TAG in run.tags and not run.is_finished), None)
+        under_way = (run for run in runs("2026-03-02") if not run.is_finished)
+        return next((run for run in under_way if run.tags.get(PROCESS_TAG, "").startswith(run.run_id)), None)
 
     def alerts(state: str) -> set[str]:
         engine = connect(load_settings("desk"))

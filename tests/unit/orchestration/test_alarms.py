@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from uuid import uuid4
 
 import dagster as dg
 import pytest
@@ -11,7 +13,7 @@ import pytest
 from lakehouse.errors import StorageError
 from orchestration.alarms import findings
 from orchestration.partitions import DAILY
-from orchestration.runs import PROCESS_TAG, close_dead, is_gone, this_process
+from orchestration.runs import PROCESS_TAG, close_dead, process_tag
 
 AT = datetime(2026, 3, 15, 1, tzinfo=UTC)
 DAY, OTHER = "2026-03-14", "2026-03-13"
@@ -98,16 +100,22 @@ def test_a_run_that_is_tried_again_says_nothing_yet(instance: dg.DagsterInstance
 def test_a_run_whose_process_is_gone_is_closed_as_failed_and_one_that_works_is_not(
     instance: dg.DagsterInstance,
 ) -> None:
-    host, pid, started = this_process().rsplit(":", 2)
-    gone = f"{host}:{pid}:{float(started) - 100:.2f}"  # the process id was given to another since
+    ids = [str(uuid4()) for _ in range(4)]
+    own = [process_tag(run_id)[PROCESS_TAG] for run_id in ids]
+    process, _, started = own[0].rpartition(":")
+    tags = [
+        f"{process}:{float(started) - 100:.2f}",  # the process id was given to another since
+        own[1],
+        own[2].replace(socket.gethostname(), "elsewhere").replace(started, "1.00"),
+        f"{process}:{float(started) - 100:.2f}",  # of the run that is tried again: it has no process yet
+    ]
     runs = [
-        instance.create_run_for_job(JOB, tags={PROCESS_TAG: process}, status=dg.DagsterRunStatus.STARTED)
-        for process in (gone, this_process(), f"elsewhere:{pid}:{started}")
+        instance.create_run_for_job(JOB, run_id=i, tags={PROCESS_TAG: tag}, status=dg.DagsterRunStatus.STARTED)
+        for i, tag in zip(ids, tags, strict=True)
     ]
     assert close_dead(instance) == [runs[0].run_id]
     assert close_dead(instance) == []
     states = [instance.get_run_by_id(one.run_id).status.value for one in runs]
-    assert states == ["FAILURE", "STARTED", "STARTED"]
-    assert not is_gone(this_process())
+    assert states == ["FAILURE", "STARTED", "STARTED", "STARTED"]
     (finding,) = findings(instance, instance.get_run_by_id(runs[0].run_id), AT, AT)
     assert "is gone: it was killed, or the machine went down" in finding.detail
