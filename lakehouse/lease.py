@@ -24,6 +24,8 @@ from lakehouse.errors import LeaseHeldError, StorageError
 from lakehouse.settings import Settings
 from lakehouse.storage import bucket, is_s3, s3_client
 
+_WAIT_SECONDS = 1
+
 
 @dataclass(frozen=True)
 class Holder:
@@ -122,11 +124,21 @@ class FileStore:
 class Lease:
     """Held from `acquire` (or `with`) to `release`, renewed by a thread. `on_lost` is called, once, when it has been taken away.
 
-    Raises LeaseHeldError when another process has it, StorageError when the store cannot be asked.
+    Where another process has it, waits up to `patience_seconds` and says so, once for each holder, by `say`. Raises LeaseHeldError
+    when another process has it still, StorageError when the store cannot be asked.
     """
 
-    def __init__(self, settings: Settings, name: str, on_lost: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        name: str,
+        on_lost: Callable[[], None] | None = None,
+        patience_seconds: float = 0,
+        say: Callable[[str], None] = print,
+    ) -> None:
         self._seconds = settings.lease_seconds
+        self._patience_seconds = patience_seconds
+        self._say = say
         self._name = name
         self._store: Store = S3Store(settings, name) if is_s3(settings) else FileStore(settings, name)
         self._on_lost = on_lost or self._leave
@@ -140,6 +152,22 @@ class Lease:
         return self._term
 
     def acquire(self) -> None:
+        deadline = time.monotonic() + self._patience_seconds
+        holder = ""
+        while True:
+            try:
+                self._take()
+                break
+            except LeaseHeldError as error:
+                if time.monotonic() >= deadline:
+                    raise
+                if str(error) != holder:
+                    holder = str(error)
+                    self._say(f"Waiting for the {self._name} lease, {self._patience_seconds:.0f} s at most. {holder}")
+                time.sleep(_WAIT_SECONDS)
+        threading.Thread(target=self._renew, name=f"lease-{self._name}", daemon=True).start()
+
+    def _take(self) -> None:
         found = self._store.read()
         if found is not None:
             holder = Holder(**json.loads(found[0]))
@@ -155,7 +183,6 @@ class Lease:
             self._tag = self._write(found[1] if found else None)
         except StaleError:
             raise LeaseHeldError(f"Another process took the {self._name} lease at this very moment.") from None
-        threading.Thread(target=self._renew, name=f"lease-{self._name}", daemon=True).start()
 
     def release(self) -> None:
         """Give it back, so that the next holder need not wait."""

@@ -142,6 +142,11 @@ class Settings(BaseSettings):
         description="The same for dimensions, facts and marts. At least 7, for whoever has an older version open.",
     )
     lease_seconds: float = Field(15, gt=0, description="How long an owner's lease lasts unless renewed.")
+    batch_wait_minutes: float = Field(
+        30,
+        ge=0,
+        description="How long a batch run waits for another one to give the batch tables free, before it fails.",
+    )
 
     # Real-time lane
     realtime_memory_gb: float = Field(1.5, gt=0.5, description="Heap of the real-time lane's JVM.")

@@ -10,37 +10,45 @@ import dagster as dg
 import typer
 
 from lakehouse.errors import GlobalMartError
-from orchestration.definitions import defs
-from orchestration.partitions import DAILY
+from lakehouse.progress import progress
+from lakehouse.settings import load_settings
+from orchestration.runs import check_day, close_dead, failures, run
 
-JOB = "daily"
 # A JVM that lives for a minute does not earn back what the optimising compiler costs: this halves the processor time.
 SHORT_JVM = "-XX:TieredStopAtLevel=1"
 
 
-def run(day: str, instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:
-    """Run the daily job for `day` (YYYY-MM-DD). The result says success; a failed step does not raise."""
-    return defs().resolve_job_def(JOB).execute_in_process(partition_key=day, instance=instance, raise_on_error=False)
-
-
 def main(
-    day: Annotated[str, typer.Option(help="UTC day as YYYY-MM-DD; today where not given.")] = "",
+    day: Annotated[
+        str, typer.Option(help="UTC day as YYYY-MM-DD; the one that the stream is in where not given.")
+    ] = "",
 ) -> None:
     """Check silver, make every batch table of one UTC day, check it, and print what came out.
 
-    Results are kept in the Dagster instance of DAGSTER_HOME. Example: python -m orchestration.materialize --day 2026-03-14
+    A day that is not over is made as far as it has come, and again by the sensor `day_is_over` once it is. Results are kept in the
+    Dagster instance of DAGSTER_HOME. Example: python -m orchestration.materialize --day 2026-03-14
     """
     os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "yes")
     os.environ.setdefault("JDK_JAVA_OPTIONS", SHORT_JVM)
-    day = day or datetime.now(UTC).date().isoformat()
-    if not DAILY.has_partition_key(day):
-        raise typer.BadParameter(f"{day} is not a day from {DAILY.start.date()} to today, written YYYY-MM-DD.")
+    try:
+        asked = check_day(day).isoformat() if day else newest_day()
+    except GlobalMartError as error:
+        typer.echo(f"Error: {error}", err=True)
+        raise typer.Exit(1) from None
     instance = dg.DagsterInstance.get() if os.environ.get("DAGSTER_HOME") else dg.DagsterInstance.ephemeral()
     with instance:
-        outcome = run(day, instance)
+        close_dead(instance)
+        outcome = run(asked, instance)
     for line in summary(outcome):
         typer.echo(line)
     raise typer.Exit(0 if outcome.success else 1)
+
+
+def newest_day() -> str:
+    """The day that the stream has come to; today where it has seen nothing. Right after midnight that is still yesterday."""
+    stream = progress(load_settings("batch"))
+    reached_at = stream.reached_at if stream else None
+    return (reached_at or datetime.now(UTC)).date().isoformat()
 
 
 def summary(outcome: dg.ExecuteInProcessResult) -> list[str]:
@@ -55,31 +63,7 @@ def summary(outcome: dg.ExecuteInProcessResult) -> list[str]:
     for check in outcome.get_asset_check_evaluations():
         state = "passed" if check.passed else "FAILED"
         lines.append(f"check {check.asset_key.to_user_string()}: {state}, {check.description}")
-    return [*lines, *_failures(outcome)]
-
-
-def _failures(outcome: dg.ExecuteInProcessResult) -> list[str]:
-    """Why each step failed, or the run where no step began: our own error where there is one, else the innermost cause."""
-    lines = []
-    for event in outcome.all_events:
-        if event.is_step_failure:
-            name, error = f"step {event.step_key}", event.step_failure_data.error
-        elif event.is_run_failure:
-            name, error = "run", event.job_failure_data.error
-        else:
-            continue
-        causes = []
-        while error is not None:
-            causes.append(error)
-            error = error.cause
-        if causes:
-            cause = next((one for one in causes if one.cls_name in _own_errors(GlobalMartError)), causes[-1])
-            lines.append(f"{name} failed: {cause.message.strip()}")
-    return lines
-
-
-def _own_errors(base: type[Exception]) -> set[str]:
-    return {base.__name__}.union(*(_own_errors(one) for one in base.__subclasses__()))
+    return [*lines, *failures(outcome.all_events)]
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import dagster as dg
@@ -42,6 +43,13 @@ from lakehouse.tables import (
     USERS,
     Table,
 )
+from orchestration.lineage import column_lineage
+from orchestration.transient import POLICY, only_transient
+
+# The stream commits at least every few seconds while there is traffic, and is looked at every few minutes.
+STREAM_FRESHNESS = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=1), warn_window=timedelta(minutes=20))
+# A day is over some 40 minutes past midnight, and its run is to take a quarter of an hour.
+DAILY_FRESHNESS = dg.FreshnessPolicy.cron("0 3 * * *", lower_bound_delta=timedelta(hours=3), timezone="UTC")
 
 # What each table is made from, beyond the rule that silver and ops come from bronze
 _SOURCES: dict[str, tuple[Table, ...]] = {
@@ -110,6 +118,9 @@ def attributes(table: Table) -> dict[str, Any]:
     metadata: dict[str, Any] = {"dagster/table_name": table.path, "dagster/column_schema": column_schema(table)}
     if table.partition_by:
         metadata["partition_expr"] = table.partition_by[0]
+    if (lineage := column_lineage(table, BY_PATH)).deps_by_column:
+        metadata["dagster/column_lineage"] = lineage
+    freshness = STREAM_FRESHNESS if table.owner == "streaming" else DAILY_FRESHNESS if table.layer == "gold" else None
     return {
         "key": key(table),
         "deps": sources(table),
@@ -117,14 +128,28 @@ def attributes(table: Table) -> dict[str, Any]:
         "owners": [f"team:{table.owner}"],
         "description": description(table),
         "metadata": metadata,
+        "freshness_policy": freshness,
     }
 
 
 def batch_asset(
     table: Table, partitions: dg.PartitionsDefinition | None = None, engine: str = "pyspark"
 ) -> Callable[[Callable[..., dg.MaterializeResult[Any]]], dg.AssetsDefinition]:
-    """The decorator for an asset that writes `table`."""
+    """The decorator for an asset that writes `table`.
+
+    Errors that may be gone in a minute are tried again. A backfill has a run for each day: its checks judge a day, and a run that is
+    killed costs one.
+    """
     kinds = {engine, "deltalake", table.layer} - {"ops"}
-    decorator: Callable[[Callable[..., dg.MaterializeResult[Any]]], dg.AssetsDefinition]
-    decorator = dg.asset(**attributes(table), partitions_def=partitions, kinds=kinds)
-    return decorator
+
+    def decorate(function: Callable[..., dg.MaterializeResult[Any]]) -> dg.AssetsDefinition:
+        made: dg.AssetsDefinition = dg.asset(
+            **attributes(table),
+            partitions_def=partitions,
+            kinds=kinds,
+            retry_policy=POLICY,
+            backfill_policy=dg.BackfillPolicy.multi_run(1) if partitions else None,
+        )(only_transient(function))
+        return made
+
+    return decorate

@@ -10,6 +10,7 @@ from lakehouse.quality.check import Outcome, Report, validate
 from lakehouse.tables import Table
 from orchestration.naming import key
 from orchestration.spark import LakehouseSpark
+from orchestration.transient import POLICY, only_transient
 
 # The rows under test and the views that the rules name, for the day of a partitioned check (None: the whole table)
 Rows = Callable[[LakehouseSpark, date | None], tuple[DataFrame, Mapping[str, DataFrame]]]
@@ -25,8 +26,10 @@ def gx_check(
         name="expectations",
         blocking=blocking,
         partitions_def=partitions,
+        retry_policy=POLICY,
         description=f"Great Expectations over {table.path}: declared columns and types, no missing values, its own rules.",
     )
+    @only_transient
     def check(context: dg.AssetCheckExecutionContext, spark: LakehouseSpark) -> dg.AssetCheckResult:
         day = date.fromisoformat(context.partition_key) if partitions else None
         frame, views = rows(spark, day)

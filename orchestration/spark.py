@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager
+from datetime import date
 from typing import Any
 
 import dagster as dg
@@ -13,26 +14,36 @@ from pyspark.sql import DataFrame, SparkSession
 
 from lakehouse import batch
 from lakehouse.lease import Lease
+from lakehouse.progress import progress
 from lakehouse.session import build_session
 from lakehouse.settings import Settings, load_settings
+from lakehouse.streams.jvm import adopt_jvm, forget_jvm, wait_for_old_jvm
 from lakehouse.tables import Table
+from orchestration.runs import PARTITION_TAG, PROVISIONAL_TAG, process_tag
 
 
 class LakehouseSpark(PySparkResource):
     """dagster-pyspark's resource around `lakehouse.session`; settings and secrets are those of the batch service.
 
-    `spark_config` overrides single Spark settings. Silver is read at one cut for the whole run, so that its tables agree.
+    `spark_config` overrides single Spark settings; `keeps_session` leaves the session to the next run of the same process. Silver
+    is read at one cut for the whole run, so that its tables agree.
     """
 
     spark_config: dict[str, Any] = Field(default_factory=dict)
+    keeps_session: bool = False
     _settings: Settings | None = PrivateAttr(default=None)
     _cut: dict[str, int] | None = PrivateAttr(default=None)
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Generator[LakehouseSpark, None, None]:
+        """Raises DayAheadError for a day that the stream has not come to, LeaseHeldError where another run does not end."""
         settings = load_settings("batch")
-        with Lease(settings, "batch"), self._session(settings, context.run.run_id if context.run else ""):
-            yield self
+        patience, say = settings.batch_wait_minutes * 60, context.log.info if context.log else print
+        with Lease(settings, "batch", patience_seconds=patience, say=say):
+            _introduce(context, settings)
+            wait_for_old_jvm(settings, "batch")
+            with self._session(settings, context.run.run_id if context.run else ""):
+                yield self
 
     @contextmanager
     def _session(self, settings: Settings, run_id: str) -> Generator[None, None, None]:
@@ -40,11 +51,13 @@ class LakehouseSpark(PySparkResource):
         was_running = SparkSession.getActiveSession() is not None
         session = build_session(settings, f"globalmart-batch {run_id}", settings.batch_memory_gb, self.spark_config)
         self._settings, self._spark_session, self._cut = settings, session, None
+        adopt_jvm(settings, session, "batch")
         try:
             yield
         finally:
-            if not was_running:
+            if not was_running and not self.keeps_session:
                 session.stop()
+            forget_jvm(settings, "batch")
 
     @property
     def settings(self) -> Settings:
@@ -62,3 +75,15 @@ class LakehouseSpark(PySparkResource):
         if version is None and table.owner == "streaming":
             version = self.silver_version(table)
         return batch.read(self.spark_session, self.settings, table, version)
+
+
+def _introduce(context: dg.InitResourceContext, settings: Settings) -> None:
+    """Write into the run which process it is, and whether its day is not over yet. Raises DayAheadError."""
+    if context.run is None or context.instance is None:
+        return
+    tags = process_tag(context.run.run_id)
+    stream, day = progress(settings), context.run.tags.get(PARTITION_TAG)
+    if stream is not None and day is not None:
+        stream.check_begun(date.fromisoformat(day))
+        tags[PROVISIONAL_TAG] = "false" if stream.is_over(date.fromisoformat(day)) else "true"
+    context.instance.add_run_tags(context.run.run_id, tags)

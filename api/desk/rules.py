@@ -36,7 +36,7 @@ class Grouping(_Section):
 
     window_minutes: Positive = 60
     by_kind: dict[str, Positive] = Field(default_factory=dict)
-    all_clear: tuple[str, ...] = ("back_in_stock",)
+    all_clear: tuple[str, ...] = ("back_in_stock", "run_recovered", "check_recovered")
 
     def window(self, kind: str) -> timedelta:
         for pattern, minutes in self.by_kind.items():

@@ -17,7 +17,11 @@ _DAEMONS = "{ instance { daemonHealth { allDaemonStatuses { daemonType required 
 
 
 def _instance_yaml(home: Path) -> str:
-    """One run at a time: each Spark run has a JVM of its own, and batch tables have one writer."""
+    """One run at a time: each Spark run has a JVM of its own, and batch tables have one writer.
+
+    A run whose process died is started again; a step that failed is not: what is worth another try has had it within the run
+    (`orchestration.transient`).
+    """
     return f"""# Written by `globalmart up`.
 storage:
   postgres:
@@ -27,6 +31,14 @@ concurrency:
   runs:
     max_concurrent_runs: 1
 run_monitoring:
+  enabled: true
+  max_runtime_seconds: 14400
+  poll_interval_seconds: 30
+run_retries:
+  enabled: true
+  max_retries: 2
+  retry_on_asset_or_op_failure: false
+freshness:
   enabled: true
 telemetry:
   enabled: false

@@ -27,6 +27,11 @@ def adopt_jvm(settings: Settings, spark: SparkSession, service: str = "streaming
     draft.replace(path)
 
 
+def forget_jvm(settings: Settings, service: str) -> None:
+    """Say that this process of `service` writes no longer: nobody needs to wait for its JVM, which may live on."""
+    _note_file(settings, service).unlink(missing_ok=True)
+
+
 def wait_for_old_jvm(settings: Settings, service: str = "streaming") -> None:
     """Return once the JVM of the process before is gone: it ends with its parent; one that does not is killed."""
     path = _note_file(settings, service)

@@ -53,13 +53,13 @@ class IdleWatch:
 
 
 class Outbox:
-    """What the service itself says to Kafka: findings, at least once, and idle marks."""
+    """What a service itself says to Kafka: findings, at least once, and idle marks."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, client_id: str = "globalmart-streaming") -> None:
         try:
             self._producer = KafkaProducer(
                 bootstrap_servers=settings.kafka_bootstrap_servers.split(","),
-                client_id="globalmart-streaming",
+                client_id=client_id,
                 acks="all",
                 linger_ms=0,
                 request_timeout_ms=10_000,
@@ -79,6 +79,9 @@ class Outbox:
         """Say that nothing has come since `next_offsets`; `at` is for people, the broker's time is what counts."""
         body = {"kind": "idle", "said_at": at.isoformat(), "next_offsets": dict(sorted(next_offsets.items()))}
         self._send([(MARKERS, b"idle", orjson.dumps(body))])
+
+    def close(self) -> None:
+        self._producer.close(timeout=5)
 
     def _send(self, messages: list[tuple[str, bytes, bytes]]) -> None:
         try:

@@ -1,31 +1,22 @@
-"""Jobs and schedules: what runs together, and when."""
-
-from datetime import UTC, timedelta
+"""Jobs and schedules: what runs together, and what is due by the clock. What is due by the stream is in `sensors`."""
 
 import dagster as dg
 
 from lakehouse.tables import TABLES, TRANSACTION_ITEMS, TRANSACTIONS
 from orchestration.naming import key
 from orchestration.partitions import DAILY
+from orchestration.runs import DAILY_JOB
 
 # All that batch makes from what came in; `ops` is made when it is asked for.
 MADE_DAILY = [key(table) for table in TABLES if table.owner == "batch" and table.layer == "gold"]
 
 daily = dg.define_asset_job(
-    "daily",
+    DAILY_JOB,
     selection=dg.AssetSelection.assets(*MADE_DAILY)
     | dg.AssetSelection.checks_for_assets(key(TRANSACTIONS), key(TRANSACTION_ITEMS)),
     partitions_def=DAILY,
     executor_def=dg.in_process_executor,
+    # A run that is tried again makes everything again: all its tables are read at one cut.
+    tags={"dagster/retry_strategy": "ALL_STEPS"},
     description="Everything of one UTC day: silver is checked, dimensions, facts and marts are made and checked, in one Spark session.",
 )
-
-
-# A quarter of an hour past midnight: the day is over (a business day is a UTC day) and the 10 minutes have passed by which an event
-# may lie ahead of its arrival, or its topic's watermark behind.
-@dg.schedule(
-    job=daily, cron_schedule="15 0 * * *", execution_timezone="UTC", default_status=dg.DefaultScheduleStatus.RUNNING
-)
-def every_day(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
-    yesterday = context.scheduled_execution_time.astimezone(UTC).date() - timedelta(days=1)
-    return dg.RunRequest(partition_key=yesterday.isoformat())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from datetime import UTC, date, datetime
@@ -14,6 +15,7 @@ from uuid import uuid4
 import dagster as dg
 import pyarrow as pa
 import pytest
+from batch_lake import PRICE, content, fill, reach
 from deltalake import write_deltalake
 
 from infra.servers.dagster import instance_env
@@ -23,7 +25,7 @@ from lakehouse.tables import CUSTOMER_RFM, TRANSACTION_ITEMS, TRANSACTIONS, Tabl
 from orchestration.materialize import SHORT_JVM
 from orchestration.naming import key
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
 DAY = "2026-03-14"
 
@@ -69,21 +71,41 @@ def sell(settings: Settings, number: int, user_id: str) -> None:
     )
 
 
-def materialise(settings: Settings, jars_dir: Path) -> subprocess.CompletedProcess[str]:
-    env = {
+def environment(settings: Settings, jars_dir: Path) -> dict[str, str]:
+    return {
         **os.environ,
         **instance_env(settings),
         "GLOBALMART_LAKE_URI": settings.lake_uri,
         "GLOBALMART_JARS_DIR": str(jars_dir),
         "JDK_JAVA_OPTIONS": SHORT_JVM,
     }
+
+
+def materialise(settings: Settings, jars_dir: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "orchestration.materialize", "--day", DAY]
+    env = environment(settings, jars_dir)
     return subprocess.run(command, cwd=CHECKOUT, env=env, capture_output=True, text=True, check=False)
+
+
+def backfill(settings: Settings, jars_dir: Path, first: str, last: str) -> subprocess.Popen[str]:
+    """Of the scores alone, which need the least."""
+    command = [sys.executable, "-m", "infra.cli", "backfill", "--from", first, "--to", last, "--only", "customer_rfm"]
+    env = {**environment(settings, jars_dir), "PYTHONUNBUFFERED": "1"}
+    return subprocess.Popen(
+        command,
+        cwd=CHECKOUT,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
 
 
 def test_a_day_on_minio_is_written_checked_and_known_to_dagster(
     batch: Settings, jars_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    fill(batch, date(2026, 3, 14), days=0)
     for number, user_id in enumerate(("alice", "alice", "bob"), start=1):
         sell(batch, number, user_id)
     done = materialise(batch, jars_dir)
@@ -112,3 +134,60 @@ def test_a_run_without_s3_ends_with_one_sentence(
     (sentence,) = done.stdout.splitlines()
     assert sentence.startswith("run failed: lakehouse.errors.StorageError: S3 does not answer at ")
     assert "http://127.0.0.1:9" in sentence
+
+
+def test_a_range_killed_in_the_middle_goes_on_where_it_was_and_is_done_once(
+    batch: Settings, jars_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(batch, date(2026, 3, 12), 3, empty=date(2026, 3, 13))
+    reach(batch, "2026-03-15T12:00:00+00:00")
+    killed = backfill(batch, jars_dir, "2026-03-12", "2026-03-14")
+    assert killed.stdout is not None
+    assert killed.stdout.readline().startswith("  2026-03-12  1 tables in ")
+    killed.send_signal(signal.SIGKILL)  # the second day's run has begun, or is about to
+    killed.communicate()
+
+    again = backfill(batch, jars_dir, "2026-03-12", "2026-03-14")
+    lines, errors = again.communicate()
+    assert again.returncode == 0, lines + errors[-2000:]
+    days = [line.split("  ")[1:] for line in lines.splitlines() if line.startswith("  2026")]
+    assert [day for day, _ in days] == ["2026-03-12", "2026-03-13", "2026-03-14"]
+    assert [words.startswith("done already") for _, words in days] == [True, False, False]
+
+    def scores(day: int, ages: tuple[int, int, int], orders: int) -> list[tuple[Any, ...]]:
+        """Day, customer, recency, orders and money of three customers who buy 1, 2 and 3 units each day."""
+        return [
+            (date(2026, 3, day), name, age, orders, PRICE * units * orders)
+            for units, (name, age) in enumerate(zip(("alice", "bob", "carol"), ages, strict=True), start=1)
+        ]
+
+    expected = [*scores(12, (0, 0, 0), 1), *scores(13, (1, 1, 1), 1), *scores(14, (0, 0, 0), 2)]
+    assert [
+        row[:5] for row in content(batch, CUSTOMER_RFM)
+    ] == expected  # nothing of the day without orders but older ones
+
+    third = backfill(batch, jars_dir, "2026-03-12", "2026-03-14")
+    lines, errors = third.communicate()
+    assert third.returncode == 0, lines + errors[-2000:]
+    assert [line.split("  ")[2] for line in lines.splitlines()] == ["done already"] * 3
+
+    for name, value in instance_env(batch).items():
+        monkeypatch.setenv(name, value)
+    with dg.DagsterInstance.get() as instance:
+        under_way = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING]
+        assert instance.get_runs(dg.RunsFilter(statuses=under_way)) == []
+
+
+def test_days_that_the_stream_or_the_calendar_has_not_come_to_are_refused_in_a_sentence(
+    batch: Settings, jars_dir: Path
+) -> None:
+    fill(batch, date(2026, 3, 12), 1)
+    reach(batch, "2026-03-15T12:00:00+00:00")
+    for last, words in (
+        ("2026-03-16", "2026-03-16 has not begun for the stream, which has come to 2026-03-15 12:10 UTC"),
+        ("2999-01-01", "2999-01-01 is not a day from 2024-01-01 to today"),
+    ):
+        asked = backfill(batch, jars_dir, "2026-03-12", last)
+        _, errors = asked.communicate()
+        assert asked.returncode == 1
+        assert errors.splitlines()[-1].startswith(f"Error: {words}")

@@ -1,8 +1,10 @@
 """A lease has one holder; a dead holder's lease is free at once, a living one's is not."""
 
 import contextlib
+import os
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -81,3 +83,14 @@ def test_a_write_whose_answer_was_lost_is_known_as_its_own(file_settings):
     lease._store = AnswerLost(file_settings, "streaming")
     with lease, pytest.raises(LeaseHeldError, match="owns the streaming"):
         Lease(file_settings, "streaming").acquire()
+
+
+def test_a_patient_one_says_once_whom_it_waits_for_and_goes_on_when_that_ends(file_settings):
+    said = []
+    held = Lease(file_settings, "batch")
+    held.acquire()
+    threading.Timer(1.5, held.release).start()
+    with Lease(file_settings, "batch", patience_seconds=30, say=said.append) as lease:
+        assert lease.term == 2
+    (sentence,) = said
+    assert sentence.startswith(f"Waiting for the batch lease, 30 s at most. Process {os.getpid()} on ")

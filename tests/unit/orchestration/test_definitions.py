@@ -12,8 +12,9 @@ import pytest
 
 from lakehouse.tables import BY_PATH, TABLES
 from orchestration.definitions import defs
-from orchestration.naming import key
+from orchestration.naming import DAILY_FRESHNESS, STREAM_FRESHNESS, key
 from orchestration.partitions import DAILY
+from orchestration.transient import POLICY
 
 CHECKOUT = Path(__file__).parents[3]
 
@@ -134,12 +135,30 @@ def test_today_can_be_materialised_and_tomorrow_cannot() -> None:
         assert DAILY.get_last_partition_key() == "2026-03-14"
 
 
-def test_the_schedule_asks_for_the_day_that_is_over(loaded: dg.Definitions) -> None:
-    schedule = loaded.resolve_schedule_def("every_day")
-    context = dg.build_schedule_context(
-        scheduled_execution_time=datetime(2026, 3, 15, 0, 15, tzinfo=UTC), repository_def=loaded.get_repository_def()
-    )
-    assert [r.partition_key for r in schedule.evaluate_tick(context).run_requests] == ["2026-03-14"]
+def test_the_jobs_sensors_and_schedules_are_these(loaded: dg.Definitions) -> None:
+    assert "daily" in {job.name for job in loaded.resolve_all_job_defs()}
+    repository = loaded.get_repository_def()
+    assert sorted(sensor.name for sensor in repository.sensor_defs) == ["day_is_over", "run_alerts", "stream_tables"]
+    assert all(sensor.default_status is dg.DefaultSensorStatus.RUNNING for sensor in repository.sensor_defs)
+    assert "every_day" not in {schedule.name for schedule in repository.schedule_defs}
+
+
+def test_each_made_table_is_tried_again_and_backfilled_day_by_day(loaded: dg.Definitions) -> None:
+    graph = loaded.resolve_asset_graph()
+    for made in graph.materializable_asset_keys:
+        asset = graph.get(made).assets_def
+        assert asset.op.retry_policy == POLICY, made
+        if asset.partitions_def is not None:
+            assert asset.backfill_policy == dg.BackfillPolicy.multi_run(1), made
+
+
+def test_all_but_kafka_and_what_is_made_on_demand_has_a_freshness_policy(loaded: dg.Definitions) -> None:
+    policies = {path: spec.freshness_policy for path, spec in specs(loaded).items()}
+    expected = {t.path: STREAM_FRESHNESS if t.owner == "streaming" else DAILY_FRESHNESS for t in TABLES}
+    without = {path for path in policies if path.startswith("kafka/")} | {
+        t.path for t in TABLES if t.owner == "batch" and t.layer == "ops"
+    }
+    assert policies == {**expected, **dict.fromkeys(without)}
 
 
 def test_every_rule_and_asset_shares_one_process(loaded: dg.Definitions) -> None:

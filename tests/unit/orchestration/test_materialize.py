@@ -53,6 +53,7 @@ def lake(spark: Any, jars_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
         "STATE_DIR": tmp_path / "state",
         "JARS_DIR": jars_dir,
         "SPARK_MASTER": "local[2]",
+        "BATCH_WAIT_MINUTES": 0,
     }
     for name, value in values.items():
         monkeypatch.setenv(f"GLOBALMART_{name}", str(value))
