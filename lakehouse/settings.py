@@ -206,6 +206,11 @@ class Settings(BaseSettings):
         return self.state_dir / "truth"
 
     @property
+    def quality_dir(self) -> Path:
+        """The pages of Data Docs: batch runs write them, the API serves them."""
+        return self.state_dir / "quality"
+
+    @property
     def serving_dir(self) -> Path:
         """The read-only DuckDB files that the API serves from."""
         return self.state_dir / "serving"

@@ -8,6 +8,7 @@ from typing import Any
 import dagster as dg
 
 from lakehouse.contracts import CONTRACTS
+from lakehouse.daily import MARTS
 from lakehouse.tables import (
     ALERTS,
     ANOMALIES,
@@ -63,6 +64,7 @@ _SOURCES: dict[str, tuple[Table, ...]] = {
     FACT_SESSIONS.path: (SESSIONS, DIM_USER, DIM_DATE, DIM_COUNTRY),
     FACT_INVENTORY_DAILY.path: (TRANSACTION_ITEMS, INVENTORY_EVENTS, PRODUCTS, DIM_PRODUCT, DIM_DATE),
     CUSTOMER_RFM.path: (TRANSACTIONS,),
+    **{mart.table.path: mart.sources for mart in MARTS},
     DETECTOR_SCORECARD.path: (),  # from runs of its own, not from what came in
 }
 

@@ -4,7 +4,8 @@ from datetime import UTC, timedelta
 
 import dagster as dg
 
-from lakehouse.tables import TABLES, TRANSACTION_ITEMS, TRANSACTIONS
+from lakehouse.quality.views import JUDGED
+from lakehouse.tables import TABLES
 from orchestration.naming import key
 from orchestration.partitions import DAILY
 
@@ -14,7 +15,7 @@ MADE_DAILY = [key(table) for table in TABLES if table.owner == "batch" and table
 daily = dg.define_asset_job(
     "daily",
     selection=dg.AssetSelection.assets(*MADE_DAILY)
-    | dg.AssetSelection.checks_for_assets(key(TRANSACTIONS), key(TRANSACTION_ITEMS)),
+    | dg.AssetSelection.checks_for_assets(*[key(table) for table in JUDGED if table.layer == "silver"]),
     partitions_def=DAILY,
     executor_def=dg.in_process_executor,
     description="Everything of one UTC day: silver is checked, dimensions, facts and marts are made and checked, in one Spark session.",
