@@ -24,6 +24,10 @@ class TableMissingError(GlobalMartError):
     """A table that batch work reads does not exist yet."""
 
 
+class NotMadeError(GlobalMartError, LookupError):
+    """A batch table has not been made, or not for the day that is asked for."""
+
+
 @dataclass(frozen=True)
 class Written:
     """What one write left behind: the Delta version, and by path the versions of the tables it was made from.
@@ -146,11 +150,12 @@ def _overwrite(
 
 
 def last_write(settings: Settings, table: Table, day: date | None = None) -> Written:
-    """The last commit that replaced rows of `table`, of `day` where given. Raises LookupError where there is none."""
+    """The last commit that replaced rows of `table`, of `day` where given. Raises NotMadeError where there is none."""
     for version, note in _notes(settings, table):
         if day is None or day.isoformat() in note.get("days", ()):
             return Written(version, note["sources"], note.get("batches", {}))
-    raise LookupError(f"{table.path} has no commit for {day or 'its rows'}.")
+    of_day = f" for {day}" if day else ""
+    raise NotMadeError(f"{table.path} has not been made{of_day} yet: materialise it in Dagster.")
 
 
 def made_span(settings: Settings, table: Table) -> tuple[date, date] | None:
@@ -163,10 +168,12 @@ def made_span(settings: Settings, table: Table) -> tuple[date, date] | None:
     return (min(days), max(days)) if days else None
 
 
-def last_day(settings: Settings, table: Table) -> date | None:
-    """The day that a table with daily partitions was made for last; None before the first."""
-    days = next((note["days"] for _, note in _notes(settings, table) if note.get("days")), None)
-    return date.fromisoformat(max(days)) if days else None
+def last_day(settings: Settings, table: Table) -> date:
+    """The latest day that the last run of a table with daily partitions made. Raises NotMadeError before the first."""
+    for _, note in _notes(settings, table):
+        if note.get("days"):
+            return date.fromisoformat(max(note["days"]))
+    raise NotMadeError(f"{table.path} has not been made for any day yet: materialise it in Dagster.")
 
 
 def _notes(settings: Settings, table: Table) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -35,7 +35,7 @@ Keep = Callable[[DataFrame], DataFrame]
 class Mart:
     """A mart by day. `rows` makes a day of it out of its sources by path; what it hands to its third argument is computed once.
 
-    `totals` are SQL aggregates over the rows of a day, by the name under which a run reports them.
+    `totals` are SQL aggregates over the rows of a day, by the name under which a run reports them; Spark allows no FILTER in them.
     """
 
     table: t.Table
@@ -144,13 +144,13 @@ MARTS = (
         t.SALES_TRENDS,
         (t.TRANSACTION_ITEMS,),
         _trends,
-        {"revenue_total_usd": f"sum(revenue) FILTER (WHERE period_type = 'day' AND {_OVER_ALL})"},
+        {"revenue_total_usd": f"sum(if(period_type = 'day' AND {_OVER_ALL}, revenue, 0))"},
     ),
     Mart(
         t.COHORT_RETENTION,
         (t.TRANSACTION_ITEMS,),
         _cohorts,
-        {"revenue_total_usd": "sum(revenue) FILTER (WHERE country = 'all')"},
+        {"revenue_total_usd": "sum(if(country = 'all', revenue, 0))"},
     ),
     Mart(
         t.CUSTOMER_LIFETIME_VALUE,
@@ -163,12 +163,12 @@ MARTS = (
         t.FUNNEL_DAILY,
         (t.SESSIONS, t.PRODUCT_VIEWS, t.CART_EVENTS, t.TRANSACTION_ITEMS, t.PRODUCTS),
         _funnel,
-        {"session_count": f"sum(session_count) FILTER (WHERE {_OVER_ALL})"},
+        {"session_count": f"sum(if({_OVER_ALL}, session_count, 0))"},
     ),
     Mart(
         t.RFM_MOVEMENTS,
         (t.CUSTOMER_RFM,),
         _movements,
-        {"moved_count": "sum(customer_count) FILTER (WHERE from_segment <> to_segment)"},
+        {"moved_count": "sum(if(from_segment <> to_segment, customer_count, 0))"},
     ),
 )

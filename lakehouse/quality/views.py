@@ -9,7 +9,7 @@ import pyspark.sql.functions as F
 from pyspark.sql import DataFrame, SparkSession
 
 from lakehouse import tables as t
-from lakehouse.batch import last_write, read, version_at
+from lakehouse.batch import NotMadeError, last_write, read, version_at
 from lakehouse.daily import order_lines
 from lakehouse.marts import basket_pairs, product_performance, sales_trends
 from lakehouse.marts.rfm_movements import DAYS_BACK
@@ -61,17 +61,17 @@ def look(
 ) -> RowsAndViews:
     """Rows and views of one of `JUDGED`: of a table with daily partitions those of `day`, of silver those at the `cut`.
 
-    Raises TableMissingError (silver is not there) and LookupError (the table was not made for that day).
+    Raises TableMissingError (silver is not there) and NotMadeError (the table was not made, or not for that day).
     """
     if table.layer == "silver":
         return _of_silver(spark, settings, table, cut)
     if table.path in FIXED:
-        return read(spark, settings, table), {}
+        return read(spark, settings, table, last_write(settings, table).version), {}
     for dimension in DIMENSIONS:
         if dimension.member.dimension is table:
             return of_dimension(spark, settings, dimension)
     if day is None:
-        raise LookupError(f"{table.path} is judged day by day: say which.")
+        raise NotMadeError(f"{table.path} is made day by day, and no day is named.")
     for fact in FACTS:
         if fact.table is table:
             return of_fact(spark, settings, fact, day)
