@@ -10,7 +10,7 @@ from starlette.middleware import Middleware
 
 from api import auth, openapi, problems
 from api.headers import SecurityHeaders
-from api.routes import docs, health, orders, rfm, sales
+from api.routes import docs, health, orders, quality, rfm, sales
 from api.serving import Serving
 from lakehouse.settings import Settings, load_settings
 
@@ -45,6 +45,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     problems.add_handlers(app)
     app.include_router(health.router)
     app.include_router(docs.router)
+    app.include_router(quality.router)
     for keyed in (sales, orders, rfm):
         app.include_router(keyed.router, dependencies=[Security(auth.scheme)])
     openapi.install(app)

@@ -29,6 +29,7 @@ _ELSEWHERE = {
     ),
     "prove": ("lakehouse.command", "prove", "Prove that every record is accounted for, from Kafka offset to gold."),
     "quarantine": ("lakehouse.quarantine.command", "app", "Look at bad records, repair, replay or discard them."),
+    "quality": ("lakehouse.quality.command", "app", "See which rows the expectations of a table reject."),
     "rebuild": (
         "lakehouse.rebuild.command",
         "rebuild",

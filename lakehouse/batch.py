@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
 import pyspark.sql.functions as F
 from delta.tables import DeltaTable
 from deltalake.exceptions import TableNotFoundError
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, Observation, SparkSession
 from pyspark.sql.pandas.types import from_arrow_type
 
 from lakehouse.errors import GlobalMartError
@@ -24,16 +24,22 @@ class TableMissingError(GlobalMartError):
     """A table that batch work reads does not exist yet."""
 
 
+class NotMadeError(GlobalMartError, LookupError):
+    """A batch table has not been made, or not for the day that is asked for."""
+
+
 @dataclass(frozen=True)
 class Written:
     """What one write left behind: the Delta version, and by path the versions of the tables it was made from.
 
-    `batches` are, by path of streaming tables, the last micro-batches that it has seen, where the writer said so.
+    `batches` are, by path of streaming tables, the last micro-batches that it has seen, where the writer said so. `totals` are the sums
+    that the writer asked for; they are not kept with the commit.
     """
 
     version: int
     sources: dict[str, int]
     batches: dict[str, int] = field(default_factory=dict)
+    totals: dict[str, Any] = field(default_factory=dict)
 
 
 def cut(spark: SparkSession, settings: Settings) -> dict[str, int]:
@@ -80,9 +86,16 @@ def create(spark: SparkSession, settings: Settings, table: Table) -> None:
     builder.partitionedBy(*table.partition_by).execute()
 
 
-def replace_day(rows: DataFrame, settings: Settings, table: Table, day: date, sources: dict[str, int]) -> Written:
+def replace_day(
+    rows: DataFrame,
+    settings: Settings,
+    table: Table,
+    day: date,
+    sources: dict[str, int],
+    totals: Mapping[str, Column] | None = None,
+) -> Written:
     """`replace_days` for a single day."""
-    return replace_days(rows, settings, table, [day], sources)
+    return replace_days(rows, settings, table, [day], sources, totals=totals)
 
 
 def replace_days(
@@ -92,53 +105,83 @@ def replace_days(
     days: Collection[date],
     sources: dict[str, int],
     batches: dict[str, int] | None = None,
+    totals: Mapping[str, Column] | None = None,
 ) -> Written:
     """Replace, in one commit, the rows of `table` whose partition column is one of `days`; done twice it leaves the same rows.
 
     `sources` (version by table path) goes into the commit, so that a check can read what the rows were made from, and so does
-    `batches` (by path the last micro-batch that was read), so that a later run finds what has come since.
+    `batches` (by path the last micro-batch that was read), so that a later run finds what has come since. `totals` are aggregates over
+    `rows` by name, taken while they are written.
     """
     (column,) = table.partition_by
     names = sorted(day.isoformat() for day in days)
     where = f"{column} IN ({', '.join(f'DATE {name!r}' for name in names)})"
     note = {"days": names, "sources": sources, "batches": batches or {}}
-    return _overwrite(rows, settings, table, note, {"replaceWhere": where})
+    return _overwrite(rows, settings, table, note, {"replaceWhere": where}, totals)
 
 
-def replace_all(rows: DataFrame, settings: Settings, table: Table, sources: dict[str, int]) -> Written:
-    """Replace, in one commit, all rows of `table`; `sources` as in `replace_days`."""
-    return _overwrite(rows, settings, table, {"sources": sources}, {})
+def replace_all(
+    rows: DataFrame,
+    settings: Settings,
+    table: Table,
+    sources: dict[str, int],
+    totals: Mapping[str, Column] | None = None,
+) -> Written:
+    """Replace, in one commit, all rows of `table`; `sources` and `totals` as in `replace_days`."""
+    return _overwrite(rows, settings, table, {"sources": sources}, {}, totals)
 
 
 def _overwrite(
-    rows: DataFrame, settings: Settings, table: Table, note: dict[str, Any], options: dict[str, str]
+    rows: DataFrame,
+    settings: Settings,
+    table: Table,
+    note: dict[str, Any],
+    options: dict[str, str],
+    totals: Mapping[str, Column] | None,
 ) -> Written:
-    create(rows.sparkSession, settings, table)
+    if not exists(settings, table):
+        create(rows.sparkSession, settings, table)
+    seen = Observation()
+    if totals:
+        rows = rows.observe(seen, *[column.alias(name) for name, column in totals.items()])
     writer = rows.write.format("delta").mode("overwrite").options(**options)
     writer.option("userMetadata", json.dumps(note, sort_keys=True)).save(spark_uri(settings, table))
-    return last_write(rows.sparkSession, settings, table)
+    return replace(last_write(settings, table), totals=seen.get if totals else {})
 
 
-def last_write(spark: SparkSession, settings: Settings, table: Table, day: date | None = None) -> Written:
-    """The last commit that replaced rows of `table`, of `day` where given. Raises LookupError where there is none."""
-    for version, note in _notes(spark, settings, table):
+def last_write(settings: Settings, table: Table, day: date | None = None) -> Written:
+    """The last commit that replaced rows of `table`, of `day` where given. Raises NotMadeError where there is none."""
+    for version, note in _notes(settings, table):
         if day is None or day.isoformat() in note.get("days", ()):
             return Written(version, note["sources"], note.get("batches", {}))
-    raise LookupError(f"{table.path} has no commit for {day or 'its rows'}.")
+    of_day = f" for {day}" if day else ""
+    raise NotMadeError(f"{table.path} has not been made{of_day} yet: materialise it in Dagster.")
 
 
-def made_span(spark: SparkSession, settings: Settings, table: Table) -> tuple[date, date] | None:
+def made_span(settings: Settings, table: Table) -> tuple[date, date] | None:
     """The first and the last day that a table with daily partitions was made for, with rows or without; None before the first."""
     if not exists(settings, table):
         return None
     (column,) = table.partition_by
-    days = {row[0] for row in read(spark, settings, table).select(column).distinct().collect()}
-    days |= {date.fromisoformat(day) for _, note in _notes(spark, settings, table) for day in note.get("days", ())}
+    days = {date.fromisoformat(str(part[column])) for part in open_table(settings, table).partitions()}
+    days |= {date.fromisoformat(day) for _, note in _notes(settings, table) for day in note.get("days", ())}
     return (min(days), max(days)) if days else None
 
 
-def _notes(spark: SparkSession, settings: Settings, table: Table) -> Iterator[tuple[int, dict[str, Any]]]:
+def last_day(settings: Settings, table: Table) -> date:
+    """The latest day that the last run of a table with daily partitions made. Raises NotMadeError before the first."""
+    for _, note in _notes(settings, table):
+        if note.get("days"):
+            return date.fromisoformat(max(note["days"]))
+    raise NotMadeError(f"{table.path} has not been made for any day yet: materialise it in Dagster.")
+
+
+def _notes(settings: Settings, table: Table) -> Iterator[tuple[int, dict[str, Any]]]:
     """Version and note of each commit that replaced rows, newest first."""
-    history = DeltaTable.forPath(spark, spark_uri(settings, table)).history().where("userMetadata IS NOT NULL")
-    for row in history.select("version", "userMetadata").orderBy(F.desc("version")).toLocalIterator():
-        yield row["version"], json.loads(row["userMetadata"])
+    if not exists(settings, table):
+        return
+    opened = open_table(settings, table)
+    for most in (1, None):  # mostly the newest is wanted, and each commit is a file to read
+        for commit in opened.history(most)[0 if most else 1 :]:
+            if "userMetadata" in commit:
+                yield commit["version"], json.loads(commit["userMetadata"])

@@ -232,6 +232,11 @@ class Settings(BaseSettings):
         return urlunsplit(parts._replace(path=f"/{self.mirror_database}")) if parts.netloc else ""
 
     @property
+    def quality_dir(self) -> Path:
+        """The pages of Data Docs: batch runs write them, the API serves them."""
+        return self.state_dir / "quality"
+
+    @property
     def serving_dir(self) -> Path:
         """The read-only DuckDB files that the API serves from."""
         return self.state_dir / "serving"

@@ -123,31 +123,41 @@ FACTS = (SALES, SESSIONS, INVENTORY)
 
 
 def make_fixed(spark: SparkSession, settings: Settings, table: t.Table) -> batch.Written:
-    """Write a dimension that does not come from events."""
-    return batch.replace_all(spark.createDataFrame(FIXED[table.path]()), settings, table, {})
+    """Write a dimension that does not come from events; `totals` has `row_count`."""
+    rows = spark.createDataFrame(FIXED[table.path]())
+    return batch.replace_all(rows, settings, table, {}, {"row_count": F.count(F.lit(1))})
 
 
 def make_dimension(
     spark: SparkSession, settings: Settings, wanted: Dimension, versions: Mapping[str, int]
 ) -> batch.Written:
-    """Write a versioned dimension out of its sources at these versions (by path)."""
+    """Write a versioned dimension out of its sources at these versions (by path); `totals` has counts of all, current and inferred rows."""
     sources = {table.path: versions[table.path] for table in wanted.sources}
     frames = {table.path: batch.read(spark, settings, table, sources[table.path]) for table in wanted.sources}
-    return batch.replace_all(wanted.rows(frames), settings, wanted.member.dimension, sources)
+    totals = {
+        "row_count": F.count(F.lit(1)),
+        "current_count": F.count_if("is_current"),
+        "inferred_count": F.count_if("is_inferred"),
+    }
+    return batch.replace_all(wanted.rows(frames), settings, wanted.member.dimension, sources, totals)
 
 
 def make_fact(spark: SparkSession, settings: Settings, fact: Fact, day: date) -> Made:
     """Write `day` of a fact table, and the days made before that were overtaken since its last run.
 
-    Raises DimensionMissingError.
+    `totals` are of `day` alone: `row_count`, and the sum of the fact's money where it has some. Raises DimensionMissingError.
     """
-    versions = _joint_versions(spark, settings, fact)
+    versions = _joint_versions(settings, fact)
     frames = {path: batch.read(spark, settings, t.BY_PATH[path], version) for path, version in versions.items()}
     repaired = _overtaken(spark, settings, fact, frames, versions) - {day}
     # One file per day: what is read is mostly some days.
     rows = fact.rows(frames, sorted({day} | repaired)).repartition(*fact.table.partition_by)
     batches = {path: _last_batch(frames[path]) for path in fact.streams}
-    written = batch.replace_days(rows, settings, fact.table, {day} | repaired, versions, batches)
+    of_day = F.col(*fact.table.partition_by) == F.lit(day)
+    totals = {"row_count": F.count_if(of_day)}
+    if fact.money:
+        totals[f"{fact.money}_total_usd"] = F.sum(F.when(of_day, F.col(fact.money)))
+    written = batch.replace_days(rows, settings, fact.table, {day} | repaired, versions, batches, totals)
     return Made(written, tuple(sorted(repaired)))
 
 
@@ -155,10 +165,10 @@ def _overtaken(
     spark: SparkSession, settings: Settings, fact: Fact, frames: Frames, versions: dict[str, int]
 ) -> set[date]:
     """Days made before that are other now: by rows that came since the last run, or by another version of what they name."""
-    span = batch.made_span(spark, settings, fact.table)
+    span = batch.made_span(settings, fact.table)
     if span is None:
         return set()
-    last = batch.last_write(spark, settings, fact.table)
+    last = batch.last_write(settings, fact.table)
     if last.sources == versions:
         return set()
     new = {path: frames[path].where(F.col("batch_id") > last.batches[path]) for path in fact.streams}
@@ -183,14 +193,14 @@ def _range(first: date, last: date) -> set[date]:
     return {first + timedelta(days=number) for number in range((last - first).days + 1)}
 
 
-def _joint_versions(spark: SparkSession, settings: Settings, fact: Fact) -> dict[str, int]:
+def _joint_versions(settings: Settings, fact: Fact) -> dict[str, int]:
     """By path the versions to read: the dimensions as they are, and streaming tables at the oldest cut of these dimensions."""
     versions: dict[str, int] = {}
     for member in fact.members:
         table = member.dimension
         if not exists(settings, table):
             raise DimensionMissingError(f"There is no {table.path} yet: materialise it, then {fact.table.path}.")
-        written = batch.last_write(spark, settings, table)
+        written = batch.last_write(settings, table)
         versions[table.path] = written.version
         for path, version in written.sources.items():
             versions[path] = min(version, versions.get(path, version))

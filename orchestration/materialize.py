@@ -52,7 +52,7 @@ def newest_day() -> str:
 
 
 def summary(outcome: dg.ExecuteInProcessResult) -> list[str]:
-    """One line per materialised table and per check, then one per failure."""
+    """One line per materialised table and per check, one on the time that the checks took, then one per failure."""
     lines = []
     for event in outcome.get_asset_materialization_events():
         data = event.materialization
@@ -63,7 +63,19 @@ def summary(outcome: dg.ExecuteInProcessResult) -> list[str]:
     for check in outcome.get_asset_check_evaluations():
         state = "passed" if check.passed else "FAILED"
         lines.append(f"check {check.asset_key.to_user_string()}: {state}, {check.description}")
-    return [*lines, *failures(outcome.all_events)]
+    return [*lines, *_quality_share(outcome), *failures(outcome.all_events)]
+
+
+def _quality_share(outcome: dg.ExecuteInProcessResult) -> list[str]:
+    """What share of all steps' time the checks took, the import of Great Expectations and the pages of Data Docs included."""
+    seconds = {
+        event.step_key: event.step_success_data.duration_ms / 1000
+        for event in outcome.all_events
+        if event.is_step_success
+    }
+    checks = {event.step_key for event in outcome.all_events if event.event_type_value == "ASSET_CHECK_EVALUATION"}
+    total, judging = sum(seconds.values()), sum(seconds.get(key, 0.0) for key in checks if key)
+    return [f"quality: {judging:.1f} of {total:.1f} s, {judging / total:.0%} of all steps' time"] if total else []
 
 
 if __name__ == "__main__":

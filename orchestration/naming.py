@@ -9,6 +9,7 @@ from typing import Any
 import dagster as dg
 
 from lakehouse.contracts import CONTRACTS
+from lakehouse.daily import MARTS
 from lakehouse.tables import (
     ALERTS,
     ANOMALIES,
@@ -73,6 +74,7 @@ _SOURCES: dict[str, tuple[Table, ...]] = {
     FACT_INVENTORY_DAILY.path: (TRANSACTION_ITEMS, INVENTORY_EVENTS, PRODUCTS, DIM_PRODUCT, DIM_DATE),
     CUSTOMER_RFM.path: (TRANSACTIONS,),
     TABLE_SIZES.path: (),  # of the tables themselves, not of what is in them
+    **{mart.table.path: mart.sources for mart in MARTS},
     DETECTOR_SCORECARD.path: (),  # from runs of its own, not from what came in
 }
 

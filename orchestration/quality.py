@@ -1,30 +1,28 @@
 """The one factory of quality checks: a table's Great Expectations suite as an asset check. No definitions here."""
 
-from collections.abc import Callable, Mapping
-from datetime import date
+from datetime import UTC, date, datetime
+from typing import Any
 
 import dagster as dg
-from pyspark.sql import DataFrame
 
 from lakehouse.quality.check import Outcome, Report, validate
+from lakehouse.quality.views import look
+from lakehouse.settings import Settings
 from lakehouse.tables import Table
 from orchestration.naming import key
+from orchestration.partitions import DAILY
 from orchestration.spark import LakehouseSpark
 from orchestration.transient import POLICY, only_transient
 
-# The rows under test and the views that the rules name, for the day of a partitioned check (None: the whole table)
-Rows = Callable[[LakehouseSpark, date | None], tuple[DataFrame, Mapping[str, DataFrame]]]
 
-
-def gx_check(
-    table: Table, rows: Rows, *, blocking: bool, partitions: dg.PartitionsDefinition | None = None
-) -> dg.AssetChecksDefinition:
-    """The check `expectations` of `table`; where it is `blocking`, a failure keeps what depends on the table from running."""
+def table_check(table: Table) -> dg.AssetChecksDefinition:
+    """The check `expectations` of `table`, of one day where it has daily partitions; a failure keeps what depends on it from running."""
+    partitions = DAILY if table.owner == "batch" and table.partition_by else None
 
     @dg.asset_check(
         asset=key(table),
         name="expectations",
-        blocking=blocking,
+        blocking=True,
         partitions_def=partitions,
         retry_policy=POLICY,
         description=f"Great Expectations over {table.path}: declared columns and types, no missing values, its own rules.",
@@ -32,29 +30,36 @@ def gx_check(
     @only_transient
     def check(context: dg.AssetCheckExecutionContext, spark: LakehouseSpark) -> dg.AssetCheckResult:
         day = date.fromisoformat(context.partition_key) if partitions else None
-        frame, views = rows(spark, day)
-        return result(validate(frame, table, views))
+        rows, views = look(spark.spark_session, spark.settings, table, day, spark.cut)
+        report = validate(rows, table, views)
+        return result(report, _publish(spark.settings, context.run.run_id, report, day))
 
     return check
 
 
-def result(report: Report) -> dg.AssetCheckResult:
-    """A report as Dagster shows it: a table with one line per expectation, failures first."""
+def _publish(settings: Settings, run_id: str, report: Report, day: date | None) -> str:
+    """The address of the report's page in Data Docs."""
+    from lakehouse.quality.docs import publish
+
+    page = publish(settings.quality_dir, run_id, report, day, datetime.now(UTC))
+    return f"{settings.api_url.rstrip('/')}/quality/{page}"
+
+
+def result(report: Report, page: str) -> dg.AssetCheckResult:
+    """A report as Dagster shows it: a table with one line per expectation, failures first, and where its page is."""
     ordered = sorted(report.outcomes, key=lambda outcome: outcome.success)
     failed = len(report.failed)
+    metadata: dict[str, Any] = {
+        "row_count": report.row_count,
+        "expectation_count": len(ordered),
+        "failed_count": failed,
+        "duration_seconds": round(report.seconds, 2),
+        "data_docs": dg.MetadataValue.url(page),
+        "expectations": dg.MetadataValue.table([_record(outcome) for outcome in ordered]),
+    }
+    words = f"{failed} of {len(ordered)} expectations failed" if failed else f"{len(ordered)} expectations hold"
     return dg.AssetCheckResult(
-        passed=report.passed,
-        severity=dg.AssetCheckSeverity.ERROR,
-        description=f"{failed} of {len(ordered)} expectations failed"
-        if failed
-        else f"{len(ordered)} expectations hold",
-        metadata={
-            "row_count": report.row_count,
-            "expectation_count": len(ordered),
-            "failed_count": failed,
-            "duration_seconds": round(report.seconds, 2),
-            "expectations": dg.MetadataValue.table([_record(outcome) for outcome in ordered]),
-        },
+        passed=report.passed, severity=dg.AssetCheckSeverity.ERROR, description=words, metadata=metadata
     )
 
 

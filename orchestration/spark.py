@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from datetime import date
 from typing import Any
@@ -64,11 +64,20 @@ class LakehouseSpark(PySparkResource):
         assert self._settings is not None  # noqa: S101 - Dagster hands the resource out inside yield_for_execution alone
         return self._settings
 
-    def silver_version(self, table: Table) -> int:
-        """The version of a streaming table that this run reads."""
+    @property
+    def cut(self) -> dict[str, int]:
+        """By path the versions of the streaming tables that this run reads."""
         if self._cut is None:
             self._cut = batch.cut(self.spark_session, self.settings)
-        return batch.version_at(self.settings, table, self._cut)
+        return self._cut
+
+    def silver_version(self, table: Table) -> int:
+        """The version of a streaming table that this run reads."""
+        return batch.version_at(self.settings, table, self.cut)
+
+    def versions(self, tables: Iterable[Table]) -> dict[str, int]:
+        """By path the versions that this run reads: of streaming tables those of its cut, of batch tables the newest."""
+        return {table.path: batch.version_at(self.settings, table, self.cut) for table in tables}
 
     def read(self, table: Table, version: int | None = None) -> DataFrame:
         """Rows of `table`: a streaming table at the run's cut, a batch table at its newest, or at `version`."""

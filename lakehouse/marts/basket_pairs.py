@@ -17,7 +17,7 @@ import pyspark.sql.functions as F
 from pyspark.sql import DataFrame
 
 from lakehouse.marts.base import share, sold
-from lakehouse.tables.marts import BASKET_PAIRS
+from lakehouse.tables import BASKET_PAIRS
 
 WINDOW_DAYS = 28
 LEAST_ORDERS = 5

@@ -13,7 +13,7 @@ import pyspark.sql.functions as F
 from pyspark.sql import Column, DataFrame, Window
 
 from lakehouse.marts.base import ALL, money, share
-from lakehouse.tables.marts import COHORT_RETENTION
+from lakehouse.tables import COHORT_RETENTION
 
 _COHORT = ("cohort_month", "country")
 

@@ -21,7 +21,7 @@ from lakehouse.marts import purchase_model, spend_model
 from lakehouse.marts.base import money
 from lakehouse.marts.purchase_model import Histories, PurchaseModel
 from lakehouse.marts.spend_model import Spending, SpendModel
-from lakehouse.tables.marts import CUSTOMER_LIFETIME_VALUE
+from lakehouse.tables import CUSTOMER_LIFETIME_VALUE
 
 HORIZON_DAYS = 90
 # Mean spends within 1% of each other are fitted as one: their logarithm, of which the likelihood is a function, is off by 0.005 at most.

@@ -15,7 +15,7 @@ from pyspark.sql import Column, DataFrame
 
 from lakehouse.catalogue import UNKNOWN_CATEGORY
 from lakehouse.marts.base import ALL, catalogue, midnight, share, with_catalogue
-from lakehouse.tables.marts import FUNNEL_DAILY
+from lakehouse.tables import FUNNEL_DAILY
 
 _STEPS = ("view", "cart", "order")
 _SESSION = ("user_id", "started_at")

@@ -20,7 +20,7 @@ from pyspark.sql import Column, DataFrame, Window
 
 from lakehouse.catalogue import UNKNOWN_CATEGORY
 from lakehouse.marts.base import catalogue, happened, midnight, money, share, sold, with_catalogue
-from lakehouse.tables.marts import PRODUCT_PERFORMANCE
+from lakehouse.tables import PRODUCT_PERFORMANCE
 
 PERIOD_DAYS = 28
 _STEPS = ("view", "cart", "order")

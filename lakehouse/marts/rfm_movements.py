@@ -11,7 +11,7 @@ from datetime import date, timedelta
 import pyspark.sql.functions as F
 from pyspark.sql import Column, DataFrame
 
-from lakehouse.tables.marts import RFM_MOVEMENTS
+from lakehouse.tables import RFM_MOVEMENTS
 
 DAYS_BACK = (1, 30)
 NO_SEGMENT = "none"

@@ -23,7 +23,7 @@ from pyspark.sql import Column, DataFrame, Window, WindowSpec
 
 from lakehouse.marts.base import ALL, money, share, sold
 from lakehouse.marts.forecast import FITTED_DAYS, FORECAST_DAYS, back_test, forecast
-from lakehouse.tables.marts import SALES_TRENDS
+from lakehouse.tables import SALES_TRENDS
 
 HISTORY_DAYS = 732
 SHOWN_DAYS = 366

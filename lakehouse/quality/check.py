@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pyspark.sql.functions as F
 from pyspark.sql import DataFrame
 
 from lakehouse.errors import GlobalMartError
-from lakehouse.quality.kinds import Holds, NoRows
+from lakehouse.quality.kinds import Holds, NoRows, Rule
 from lakehouse.quality.rules import PERSONAL_COLUMNS, rules
 from lakehouse.tables import Table
 
 SAMPLE_COUNT = 5
+MOST_OFFENDERS = 200  # what Great Expectations fetches of a query's rows
+
+MASK = "•••"
 
 
 class QualityError(GlobalMartError):
@@ -24,12 +27,24 @@ class QualityError(GlobalMartError):
 
 @dataclass(frozen=True)
 class Outcome:
-    """How one expectation fared. `unexpected_count` is 0 where it held; `samples` are at most five offenders, masked."""
+    """How one expectation fared. `unexpected_count` is 0 where it held; `offenders` are some of the rows that broke it, masked.
+
+    `kind` and `arguments` are the expectation as Great Expectations names it.
+    """
 
     expectation: str
     success: bool
     unexpected_count: int = 0
-    samples: tuple[str, ...] = ()
+    offenders: tuple[dict[str, Any], ...] = ()
+    kind: str = ""
+    arguments: dict[str, Any] = field(default_factory=dict, compare=False)
+
+    @property
+    def samples(self) -> tuple[str, ...]:
+        """At most five offenders as `name=value` pairs."""
+        return tuple(
+            ", ".join(f"{name}={value}" for name, value in row.items()) for row in self.offenders[:SAMPLE_COUNT]
+        )
 
 
 @dataclass(frozen=True)
@@ -61,74 +76,70 @@ def validate(rows: DataFrame, table: Table, views: Mapping[str, DataFrame] | Non
     for name, frame in (views or {}).items():
         frame.createOrReplaceTempView(name)
     batch = batch_of(rows)
-    outcomes: list[Outcome] = []
+    outcomes = []
     for expectation in structure(table):
-        outcomes.append(_outcome(batch, expectation, batch.validate(expectation, result_format="BOOLEAN_ONLY")))
+        outcomes.append(_of_structure(batch, expectation))
         if not outcomes[-1].success:
-            break
-    else:
-        outcomes += _of_rows(rows, table) + _of_sets(batch, table)
-    return Report(table.path, rows.count(), tuple(outcomes), time.monotonic() - started)
+            return Report(table.path, rows.count(), tuple(outcomes), time.monotonic() - started)
+    count, of_sets = _of_sets(batch, table)
+    outcomes += _of_rows(rows, table) + of_sets
+    return Report(table.path, count, tuple(outcomes), time.monotonic() - started)
+
+
+def _of_structure(batch: Any, expectation: Any) -> Outcome:
+    result = batch.validate(expectation, result_format="COMPLETE")
+    _raise_if_broken(result)
+    config = expectation.configuration
+    if result.success:
+        return Outcome(config.description, True, kind=config.type, arguments=config.kwargs)
+    found = result.result.get("details", {}).get("unexpected_rows") or [{"observed": result.result["observed_value"]}]
+    offenders = tuple(dict(row) for row in found)
+    return Outcome(config.description, False, len(offenders), offenders, config.type, config.kwargs)
 
 
 def _of_rows(rows: DataFrame, table: Table) -> list[Outcome]:
-    """One pass says which expectations fail; only those are run again for counts and samples."""
-    from lakehouse.quality.suites import batch_of, of_rows, offenders
+    """One pass says which expectations fail; only those are run again for counts and offenders."""
+    from lakehouse.quality.suites import batch_of, of_rows
 
-    holds = {f"_holds_{i}": rule for i, rule in enumerate(r for r in rules(table) if isinstance(r, Holds))}
+    by_name = {rule.name: rule for rule in rules(table) if not isinstance(rule, NoRows)}
+    holds = {f"_holds_{i}": rule for i, rule in enumerate(r for r in by_name.values() if isinstance(r, Holds))}
     batch = batch_of(rows.withColumns({column: F.expr(rule.condition) for column, rule in holds.items()}))
     outcomes = []
     for result in batch.validate(of_rows(table, holds), result_format="BOOLEAN_ONLY").results:
-        config = result.expectation_config
-        rule = holds.get(config.kwargs.get("column"))
-        outcomes.append(_outcome(batch, offenders(rule) if rule else config.to_domain_obj(), result))
+        _raise_if_broken(result)
+        outcomes.append(_outcome(batch, table, by_name[result.expectation_config.description], bool(result.success)))
     return outcomes
 
 
-def _of_sets(batch: Any, table: Table) -> list[Outcome]:
-    """One query names the broken rules; only those are run again."""
-    from lakehouse.quality.suites import of_sets, offenders
+def _of_sets(batch: Any, table: Table) -> tuple[int, list[Outcome]]:
+    """One query counts the rows and names the broken rules; only those are run again."""
+    from lakehouse.quality.suites import of_sets
 
     result = batch.validate(of_sets(table), result_format="COMPLETE")
     _raise_if_broken(result)
-    broken = {dict(row)["rule"] for row in result.result["details"]["unexpected_rows"]}
-    return [
-        _outcome(batch, offenders(rule), None) if rule.name in broken else Outcome(rule.name, True)
-        for rule in rules(table)
-        if isinstance(rule, NoRows)
+    broken = result.result["details"]["broken"]
+    outcomes = [
+        _outcome(batch, table, rule, rule.name not in broken) for rule in rules(table) if isinstance(rule, NoRows)
     ]
+    return int(result.result["observed_value"]), outcomes
 
 
-def _outcome(batch: Any, expectation: Any, first: Any) -> Outcome:
-    """What came of `expectation`: `first` where that is a success, else from a run with counts and samples."""
-    if first is not None:
-        _raise_if_broken(first)
-        if first.success:
-            return Outcome(first.expectation_config.description, True)
-    is_query = expectation.configuration.type == "unexpected_rows_expectation"
-    detail: Any = "COMPLETE" if is_query else {"result_format": "SUMMARY", "partial_unexpected_count": SAMPLE_COUNT}
-    again = batch.validate(expectation, result_format=detail)
+def _outcome(batch: Any, table: Table, rule: Rule, success: bool) -> Outcome:
+    """What came of `rule`; where it is broken, with the offenders that a run of it alone finds."""
+    from lakehouse.quality.suites import expectation, offenders
+
+    config = expectation(table, rule).configuration
+    if success:
+        return Outcome(rule.name, True, kind=config.type, arguments=config.kwargs)
+    again = batch.validate(offenders(table, rule), result_format="COMPLETE")
     _raise_if_broken(again)
-    return _failure(again.expectation_config, again.result)
+    found = tuple(_masked(dict(row)) for row in again.result["details"]["unexpected_rows"])
+    return Outcome(rule.name, False, again.result["observed_value"], found, config.type, config.kwargs)
 
 
-def _failure(config: Any, result: dict[str, Any]) -> Outcome:
-    column = config.kwargs.get("column", "")
-    if "unexpected_count" in result:
-        values = [{column: value} for value in result["partial_unexpected_list"]]
-        count = result["unexpected_count"]
-    elif "details" in result and "unexpected_rows" in result["details"]:
-        values = [dict(row) for row in result["details"]["unexpected_rows"][:SAMPLE_COUNT]]
-        count = result["observed_value"]
-    else:
-        values, count = [{"observed": result.get("observed_value")}], 1
-    return Outcome(config.description, False, count, tuple(_masked(value) for value in values[:SAMPLE_COUNT]))
-
-
-def _masked(row: dict[str, Any]) -> str:
-    """`name=value` pairs; of personal data only that there is a value."""
-    shown = {k: "•••" if k in PERSONAL_COLUMNS and v is not None else v for k, v in row.items()}
-    return ", ".join(f"{name}={value}" for name, value in shown.items())
+def _masked(row: dict[str, Any]) -> dict[str, Any]:
+    """Of personal data only that there is a value."""
+    return {k: MASK if k in PERSONAL_COLUMNS and v is not None else v for k, v in row.items()}
 
 
 def _raise_if_broken(result: Any) -> None:

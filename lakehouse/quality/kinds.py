@@ -1,4 +1,7 @@
-"""The kinds of rules. A rule is data: nothing here knows of tables or of Great Expectations."""
+"""The kinds of rules. A rule is data: nothing here knows of tables or of Great Expectations.
+
+A rule about single rows has `broken`, SQL that is true of an offender.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,34 @@ from decimal import Decimal
 
 
 @dataclass(frozen=True)
+class Present:
+    """No value of `column` is null."""
+
+    column: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.column} is present"
+
+    @property
+    def broken(self) -> str:
+        return f"`{self.column}` IS NULL"
+
+
+@dataclass(frozen=True)
 class Allowed:
     """Each value of `column` is one of `values`."""
 
     column: str
     values: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        return f"{self.column} is one of its known values"
+
+    @property
+    def broken(self) -> str:
+        return f"`{self.column}` NOT IN ({', '.join(repr(value) for value in self.values)})"
 
 
 @dataclass(frozen=True)
@@ -22,6 +48,18 @@ class Between:
     minimum: int | Decimal | None = None
     maximum: int | Decimal | None = None
 
+    @property
+    def name(self) -> str:
+        limits = [f"{word} {limit}" for word, limit in self._limits("at least", "at most")]
+        return f"{self.column} is {' and '.join(limits)}"
+
+    @property
+    def broken(self) -> str:
+        return " OR ".join(f"`{self.column}` {sign} {limit}" for sign, limit in self._limits("<", ">"))
+
+    def _limits(self, low: str, high: str) -> list[tuple[str, int | Decimal]]:
+        return [(word, limit) for word, limit in ((low, self.minimum), (high, self.maximum)) if limit is not None]
+
 
 @dataclass(frozen=True)
 class Holds:
@@ -30,6 +68,10 @@ class Holds:
     name: str
     condition: str
     shown: tuple[str, ...]
+
+    @property
+    def broken(self) -> str:
+        return f"NOT ({self.condition})"
 
 
 @dataclass(frozen=True)
@@ -40,4 +82,5 @@ class NoRows:
     query: str
 
 
-Rule = Allowed | Between | Holds | NoRows
+RowRule = Present | Allowed | Between | Holds
+Rule = RowRule | NoRows

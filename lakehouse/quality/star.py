@@ -131,11 +131,6 @@ STAR_RULES: dict[str, tuple[Rule, ...]] = {
             "FULL JOIN silver_transaction_items s USING (transaction_id, line_number) "
             "WHERE f.line_amount IS DISTINCT FROM s.line_amount OR f.quantity IS DISTINCT FROM s.quantity",
         ),
-        NoRows(
-            "no line is from the future of its arrival",
-            "SELECT transaction_id, line_number, timestamp, kafka_at FROM silver_transaction_items "
-            f"WHERE timestamp > kafka_at + {_LATE_MINUTES}",
-        ),
         _keyed(USER, SALES_AT),
         _keyed(PRODUCT, SALES_AT),
         _joined("sales_date", "gold_dim_date", "date"),

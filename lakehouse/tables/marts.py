@@ -158,13 +158,3 @@ RFM_MOVEMENTS = _mart(
     column("to_segment", pa.string(), "segment on `as_of_date`; `none` for who has not bought in the 365 days"),
     column("customer_count", pa.int64(), "customers; those who stayed have a row with equal segments"),
 )
-
-MARTS: tuple[Table, ...] = (
-    PRODUCT_PERFORMANCE,
-    SALES_TRENDS,
-    COHORT_RETENTION,
-    CUSTOMER_LIFETIME_VALUE,
-    BASKET_PAIRS,
-    FUNNEL_DAILY,
-    RFM_MOVEMENTS,
-)

@@ -52,7 +52,13 @@ def newest(snapshots: DataFrame, table: Table) -> DataFrame:
 def inventory_daily(
     items: DataFrame, inventory_events: DataFrame, products: DataFrame, versions: DataFrame, days: Collection[date]
 ) -> DataFrame:
-    """Rows of `gold/fact_inventory_daily` of these `days`, out of the three silver tables and rows of `dim_product`.
+    """Rows of `gold/fact_inventory_daily` of these `days`, out of the three silver tables and rows of `dim_product`; see `stock_days`."""
+    rows = stock_days(items, inventory_events, products, days)
+    return _as_declared(with_key(rows, versions, PRODUCT, F.expr(INVENTORY_AT)), FACT_INVENTORY_DAILY)
+
+
+def stock_days(items: DataFrame, inventory_events: DataFrame, products: DataFrame, days: Collection[date]) -> DataFrame:
+    """What moved and what was left of each product on these `days`: columns as in `gold/fact_inventory_daily`, without the key.
 
     Level = opening stock + changes - units sold up to that time, by event time, as in `lakehouse.transforms.stock`. Opening stock is
     the `inventory` of the product's record with the lowest position; before that record's time the level counts from 0 and is never
@@ -63,8 +69,7 @@ def inventory_daily(
     before = moves.where(F.col("timestamp") < F.lit(start)).groupBy("product_id").agg(*_sums())
     within = moves.where(F.col("timestamp") >= F.lit(start))
     known = _with_empty_days(_levels(before, within, min(days)), max(days))
-    rows = known.where(F.col("date").isin(list(days)))
-    return _as_declared(with_key(rows, versions, PRODUCT, F.expr(INVENTORY_AT)), FACT_INVENTORY_DAILY)
+    return known.where(F.col("date").isin(list(days)))
 
 
 def _movements(items: DataFrame, inventory_events: DataFrame, products: DataFrame) -> DataFrame:

@@ -2,7 +2,8 @@
 
 import dagster as dg
 
-from lakehouse.tables import TABLES, TRANSACTION_ITEMS, TRANSACTIONS
+from lakehouse.quality.views import JUDGED
+from lakehouse.tables import TABLES
 from orchestration.naming import key
 from orchestration.partitions import DAILY
 from orchestration.runs import DAILY_JOB
@@ -13,7 +14,7 @@ MADE_DAILY = [key(table) for table in TABLES if table.owner == "batch" and table
 daily = dg.define_asset_job(
     DAILY_JOB,
     selection=dg.AssetSelection.assets(*MADE_DAILY)
-    | dg.AssetSelection.checks_for_assets(key(TRANSACTIONS), key(TRANSACTION_ITEMS)),
+    | dg.AssetSelection.checks_for_assets(*[key(table) for table in JUDGED if table.layer == "silver"]),
     partitions_def=DAILY,
     executor_def=dg.in_process_executor,
     # A run that is tried again makes everything again: all its tables are read at one cut.

@@ -33,7 +33,10 @@ def test_the_asset_keys_are_these(loaded: dg.Definitions) -> None:
         "bronze/events",
         "gold/alerts",
         "gold/anomalies",
+        "gold/basket_pairs",
         "gold/carts",
+        "gold/cohort_retention",
+        "gold/customer_lifetime_value",
         "gold/customer_rfm",
         "gold/dim_country",
         "gold/dim_date",
@@ -44,10 +47,14 @@ def test_the_asset_keys_are_these(loaded: dg.Definitions) -> None:
         "gold/fact_sales",
         "gold/fact_sessions",
         "gold/finality",
+        "gold/funnel_daily",
         "gold/ingestion_rates",
         "gold/inventory_levels",
         "gold/orders_by_minute",
+        "gold/product_performance",
+        "gold/rfm_movements",
         "gold/sales_by_minute",
+        "gold/sales_trends",
         "gold/sessions",
         "kafka/cart_events",
         "kafka/inventory_events",
@@ -104,6 +111,8 @@ def test_each_table_has_its_layer_as_group_an_owner_and_all_columns_with_their_m
         ("gold/dim_user", ["silver/users", "silver/transaction_items", "gold/sessions"]),
         ("gold/fact_sales", ["silver/transaction_items", "gold/dim_user", "gold/dim_product", "gold/dim_date"]),
         ("gold/fact_inventory_daily", ["silver/inventory_events", "silver/products", "gold/dim_product"]),
+        ("gold/rfm_movements", ["gold/customer_rfm"]),
+        ("gold/funnel_daily", ["gold/sessions", "silver/product_views", "silver/transaction_items"]),
     ],
 )
 def test_the_graph_runs_from_kafka_over_bronze_and_silver_to_gold(
@@ -116,10 +125,12 @@ def test_the_graph_runs_from_kafka_over_bronze_and_silver_to_gold(
 def test_the_checks_are_these_and_all_block_what_depends_on_them(loaded: dg.Definitions) -> None:
     graph = loaded.resolve_asset_graph()
     checks = {k.asset_key.to_user_string(): graph.get_check_spec(k) for k in graph.asset_check_keys}
-    made_daily = {table.path for table in TABLES if table.owner == "batch" and table.layer == "gold"}
+    judged = {t.path for t in TABLES if t.layer == "silver" or (t.owner == "batch" and t.layer == "gold")}
     assert {path: (spec.name, spec.blocking) for path, spec in checks.items()} == dict.fromkeys(
-        made_daily | {"silver/transactions", "silver/transaction_items"}, ("expectations", True)
+        judged, ("expectations", True)
     )
+    daily = loaded.resolve_job_def("daily").asset_layer.asset_graph.asset_check_keys
+    assert {key.asset_key.to_user_string() for key in daily} == judged
 
 
 def test_tables_of_days_have_daily_partitions_and_dimensions_have_none(loaded: dg.Definitions) -> None:

@@ -10,7 +10,7 @@ from mart_data import DAY, LINES, frame, line, rows_of, same, shop
 from pyspark.sql import SparkSession
 
 from lakehouse.marts.basket_pairs import MOST_PRODUCTS, basket_pairs
-from lakehouse.tables.marts import BASKET_PAIRS
+from lakehouse.tables import BASKET_PAIRS
 
 
 def order(name: str, *products: str, when: str = "2024-03-14T12:00:00") -> list[dict[str, object]]:

@@ -11,7 +11,7 @@ from mart_data import DAY, LINES, frame, line, rows_of, same, shop, usd
 from pyspark.sql import SparkSession
 
 from lakehouse.marts.cohort_retention import cohort_retention
-from lakehouse.tables.marts import COHORT_RETENTION
+from lakehouse.tables import COHORT_RETENTION
 
 
 def cohorts(spark: SparkSession, day: date, *rows: dict[str, Any]) -> list[tuple[Any, ...]]:

@@ -24,7 +24,7 @@ from lakehouse.marts.customer_lifetime_value import (
 from lakehouse.marts.lifetime_back_test import back_test
 from lakehouse.marts.purchase_model import PurchaseModel
 from lakehouse.marts.spend_model import SpendModel
-from lakehouse.tables.marts import CUSTOMER_LIFETIME_VALUE
+from lakehouse.tables import CUSTOMER_LIFETIME_VALUE
 
 MODEL = LifetimeModel(PurchaseModel(r=0.9, alpha=35.0, a=0.7, b=3.0), SpendModel(p=5.0, q=3.0, v=12.0))
 

@@ -28,7 +28,7 @@ from mart_data import (
 from pyspark.sql import SparkSession
 
 from lakehouse.marts.funnel_daily import funnel_daily
-from lakehouse.tables.marts import FUNNEL_DAILY
+from lakehouse.tables import FUNNEL_DAILY
 
 COUNTS = ("session_count", "view_session_count", "cart_session_count", "order_session_count")
 

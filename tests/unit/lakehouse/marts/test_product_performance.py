@@ -28,7 +28,7 @@ from mart_data import (
 from pyspark.sql import SparkSession
 
 from lakehouse.marts.product_performance import product_performance
-from lakehouse.tables.marts import PRODUCT_PERFORMANCE
+from lakehouse.tables import PRODUCT_PERFORMANCE
 
 SCHEMAS = {"lines": LINES, "views": VIEWS, "carts": CARTS, "orders": ORDERS, "products": PRODUCTS, "stock": STOCK}
 

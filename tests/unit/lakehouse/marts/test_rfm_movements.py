@@ -13,7 +13,7 @@ from mart_data import rows_of, same
 from pyspark.sql import SparkSession
 
 from lakehouse.marts.rfm_movements import rfm_movements
-from lakehouse.tables.marts import RFM_MOVEMENTS
+from lakehouse.tables import RFM_MOVEMENTS
 
 DAY = date(2024, 3, 30)
 YESTERDAY, MONTH_AGO = date(2024, 3, 29), date(2024, 2, 29)

@@ -16,7 +16,7 @@ from pyspark.sql import SparkSession
 
 from lakehouse.marts.forecast import back_test, forecast
 from lakehouse.marts.sales_trends import sales_trends
-from lakehouse.tables.marts import SALES_TRENDS
+from lakehouse.tables import SALES_TRENDS
 
 FORECAST = ("revenue_forecast", "revenue_forecast_low", "revenue_forecast_high")
 ERRORS = ("forecast_error", "naive_error", "interval_coverage")

@@ -1,0 +1,26 @@
+"""The marts' tables as assets, one factory for all. No definitions here."""
+
+import time
+from datetime import date
+from typing import Any
+
+import dagster as dg
+
+from lakehouse import daily
+from orchestration.naming import batch_asset
+from orchestration.partitions import DAILY
+from orchestration.report import written_metadata
+from orchestration.spark import LakehouseSpark
+
+
+def mart_asset(mart: daily.Mart) -> dg.AssetsDefinition:
+    """A mart by day, made from what the run reads."""
+
+    @batch_asset(mart.table, DAILY)
+    def asset(context: dg.AssetExecutionContext, spark: LakehouseSpark) -> dg.MaterializeResult[Any]:
+        started = time.monotonic()
+        day = date.fromisoformat(context.partition_key)
+        written = daily.make(spark.spark_session, spark.settings, mart, day, spark.versions(mart.sources))
+        return dg.MaterializeResult(metadata=written_metadata(written, started, mart.table))
+
+    return asset
