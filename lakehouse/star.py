@@ -146,7 +146,7 @@ def make_fact(spark: SparkSession, settings: Settings, fact: Fact, day: date) ->
     repaired = _overtaken(spark, settings, fact, frames, versions) - {day}
     # One file per day: what is read is mostly some days.
     rows = fact.rows(frames, sorted({day} | repaired)).repartition(*fact.table.partition_by)
-    batches = {path: _last_batch(frames[path]) for path in fact.streams}
+    batches = {path: batch.last_batch(frames[path]) for path in fact.streams}
     written = batch.replace_days(rows, settings, fact.table, {day} | repaired, versions, batches)
     return Made(written, tuple(sorted(repaired)))
 
@@ -195,9 +195,3 @@ def _joint_versions(spark: SparkSession, settings: Settings, fact: Fact) -> dict
         for path, version in written.sources.items():
             versions[path] = min(version, versions.get(path, version))
     return {path: version for path, version in versions.items() if path in (*fact.streams, *fact.dimensions)}
-
-
-def _last_batch(frame: DataFrame) -> int:
-    """The highest micro-batch of a streaming table's rows; -1 where it has none."""
-    highest = frame.agg(F.max("batch_id")).collect()[0][0]
-    return -1 if highest is None else int(highest)

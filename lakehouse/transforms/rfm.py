@@ -3,11 +3,15 @@
 Source of the segments: Putler, "RFM Analysis for Successful Customer Segmentation" (https://www.putler.com/rfm-analysis/),
 which places eleven named segments by recency and by frequency and money together. Its ranges overlap; `SEGMENTS` gives each of the
 25 cells to one of the segments whose published range holds it.
+
+Transactions, or an earlier day by `lakehouse.transforms.rfm_increment`, give the `customers`, these the `cut_points`, both the rows (`scored`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
+from functools import reduce
 
 import pyspark.sql.functions as F
 from pyspark.sql import Column, DataFrame, Window
@@ -25,12 +29,13 @@ SEGMENTS: dict[int, tuple[str, str, str, str, str]] = {
     2: ("about_to_sleep", "about_to_sleep", "at_risk", "at_risk", "at_risk"),
     1: ("lost", "hibernating", "at_risk", "cannot_lose_them", "cannot_lose_them"),
 }
+MEASURES = {"r": "recency_days", "f": "frequency", "m": "monetary"}
 
 _EPOCH = date(1970, 1, 1)
 _DAY_MICROS = 86_400_000_000
-# Distinct values are summed up in groups of 1,024 neighbours, so that no task ever sorts more than that many.
-_GROUP_BITS = 10
-_MEASURES = ("r", "f", "m")
+# Sums of decimal(8,2) are sums of whole numbers to Spark; of decimal(18,2) they are objects, and three times as slow.
+_PART = 1_000_000
+_STEP = 10  # USD: a step has a thousand values at most
 
 
 def window(as_of_date: date) -> tuple[datetime, datetime]:
@@ -45,91 +50,126 @@ def in_window(as_of_date: date) -> Column:
     return (F.col("timestamp") >= F.lit(start)) & (F.col("timestamp") < F.lit(end))
 
 
+def recency_days(as_of_date: date) -> Column:
+    """Days from the UTC day of `timestamp` to `as_of_date`."""
+    day = F.expr(f"unix_micros(timestamp) div {_DAY_MICROS}")
+    return (F.lit((as_of_date - _EPOCH).days) - day).cast("int")
+
+
 def rfm(transactions: DataFrame, as_of_date: date) -> DataFrame:
     """One row per customer with a purchase in the 365 days up to the end of `as_of_date`, columns as in `gold/customer_rfm`.
 
     `transactions` has `user_id`, `timestamp` and `total_amount` (USD), one row per transaction. A score is
     ceil(5 x share of customers that are not better), in whole numbers, so customers with equal values have equal scores.
     """
-    customers = _customers(transactions, as_of_date)
-    cuts = F.broadcast(_cuts(customers))
+    found = customers(transactions, as_of_date)
+    return scored(found, cut_points(found.withColumn("n", F.lit(1))), as_of_date)
+
+
+def customers(transactions: DataFrame, as_of_date: date) -> DataFrame:
+    """One row per customer with a purchase in the window: `user_id`, `recency_days`, `frequency`, `monetary` (USD).
+
+    Rows go to their customer's task before anything is added up: most customers buy too seldom for sums per file to make fewer rows.
+    """
+    parts = F.expr(f"bigint(total_amount) div {_PART}")
+    rest = F.when(F.col("total_amount") < _PART, F.col("total_amount")).otherwise(
+        F.col("total_amount") - _money(parts * _PART)
+    )
+    orders = transactions.where(in_window(as_of_date)).select(
+        "user_id",
+        recency_days(as_of_date).alias("recency_days"),
+        parts.alias("parts"),
+        rest.cast("decimal(8,2)").alias("rest"),
+    )
+    money = F.sum("rest").cast("decimal(20,2)") + (F.sum("parts") * _PART).cast("decimal(20,2)")
+    return (
+        orders.repartition("user_id")
+        .groupBy("user_id")
+        .agg(
+            F.min("recency_days").alias("recency_days"),
+            F.count(F.lit(1)).alias("frequency"),
+            _money(money).alias("monetary"),
+        )
+    )
+
+
+def cut_points(customers: DataFrame) -> DataFrame:
+    """One row: `r_1`..`r_4` (days), `f_1`.., `m_1`.. (USD): the worst value of each measure whose score is above 1, 2, 3 and 4.
+
+    A value scores above k where 5 x (customers not better) > k x (all customers). `customers` has the measures and `n`, how many customers a
+    row stands for; below 0 it takes away. Values are counted, not sorted: a year has 365 days of last purchases and few frequencies. Sums of
+    money are many, so they are first counted in steps of 10 USD and then only in the four steps that hold a cut point.
+    """
+    return (
+        _least(_so_far(_counted(customers, F.col("recency_days")), -F.col("value")), "r", F.max)
+        .crossJoin(_least(_so_far(_counted(customers, F.col("frequency")), F.col("value")), "f", F.min))
+        .crossJoin(_least(_money_so_far(customers), "m", F.min))
+    )
+
+
+def scored(customers: DataFrame, cuts: DataFrame, as_of_date: date) -> DataFrame:
+    """The rows of `gold/customer_rfm` for `customers`, scored by the one row of `cuts`."""
     r, f, m = F.col("r_score"), F.col("f_score"), F.col("m_score")
     value = F.shiftright(f + m + 1, 1)
     names = F.array(*[F.lit(name) for score in range(1, SCORES + 1) for name in SEGMENTS[score]])
     return (
-        customers.crossJoin(cuts)
-        .select("*", *[_score(measure).alias(f"{measure}_score") for measure in _MEASURES])
+        customers.crossJoin(F.broadcast(cuts))
+        .select("*", *[_score(measure).alias(f"{measure}_score") for measure in MEASURES])
         .withColumn("as_of_date", F.lit(as_of_date))
         .withColumn("segment", F.element_at(names, (r - 1) * SCORES + value))
         .select(*[column.name for column in CUSTOMER_RFM.columns])
     )
 
 
-def _customers(transactions: DataFrame, as_of_date: date) -> DataFrame:
-    """One row per customer: the three measures, and each as a whole number that grows with merit (`r`, `f`, `m`)."""
-    last_day = F.expr(f"unix_micros(max(timestamp)) div {_DAY_MICROS}")
-    money = F.sum("total_amount").cast("decimal(18,2)")
-    return (
-        transactions.where(in_window(as_of_date))
-        .groupBy("user_id")
-        .agg(
-            (F.lit((as_of_date - _EPOCH).days) - last_day).cast("int").alias("recency_days"),
-            F.count(F.lit(1)).alias("frequency"),
-            money.alias("monetary"),
-        )
-        .select(
-            "*",
-            (-F.col("recency_days")).cast("long").alias("r"),
-            F.col("frequency").alias("f"),
-            (F.col("monetary") * 100).cast("long").alias("m"),
-        )
-    )
+def _counted(customers: DataFrame, value: Column) -> DataFrame:
+    return customers.groupBy(value.alias("value")).agg(F.sum("n").alias("n"))
 
 
-def _cuts(customers: DataFrame) -> DataFrame:
-    """One row: `r_1`..`r_4`, `f_1`.., `m_1`..: the least value of each measure whose score is above 1, 2, 3 and 4.
+def _so_far(counts: DataFrame, merit: Column) -> DataFrame:
+    """`counts` with `so_far`, the customers at a value or at worse ones, and `total`, all customers. One task does it: values are few."""
+    so_far = F.sum("n").over(Window.orderBy(merit))
+    return counts.select("*", so_far.alias("so_far"), F.sum("n").over(Window.partitionBy()).alias("total"))
 
-    A value scores above k where 5 x (customers at or below it) > k x (all customers).
-    """
-    pair = [F.struct(F.lit(name).alias("measure"), F.col(name).alias("value")) for name in _MEASURES]
+
+def _money_so_far(customers: DataFrame) -> DataFrame:
+    """`_so_far` of the sums of money that may be cut points: those in the steps in which the share of customers passes one of a score."""
+    step = F.expr(f"bigint(monetary) div {_STEP}")
+    below = F.col("so_far") - F.col("n")
+    holds_cut = [_is_above(k, F.col("so_far")) & ~_is_above(k, below) for k in range(1, SCORES)]
+    steps = _so_far(_counted(customers, step), F.col("value")).where(reduce(Column.__or__, holds_cut))
     counts = (
-        customers.select(F.explode(F.array(*pair)).alias("pair"))
-        .groupBy("pair.measure", "pair.value")
-        .agg(F.count(F.lit(1)).alias("n"))
-        .withColumn("bucket", F.shiftright("value", _GROUP_BITS))
-    )
-    measure = Window.partitionBy("measure")
-    so_far = measure.orderBy("bucket").rowsBetween(Window.unboundedPreceding, -1)
-    buckets = (
-        counts.groupBy("measure", "bucket")
+        customers.withColumn("step", step)
+        .join(F.broadcast(steps.select(F.col("value").alias("step"), below.alias("below"), "total")), "step")
+        .groupBy("step", "below", "total", F.col("monetary").alias("value"))
         .agg(F.sum("n").alias("n"))
-        .select(
-            "measure",
-            "bucket",
-            F.coalesce(F.sum("n").over(so_far), F.lit(0)).alias("below"),
-            F.sum("n").over(measure).alias("total"),
-        )
     )
-    in_bucket = Window.partitionBy("measure", "bucket").orderBy("value")
-    ranked = counts.join(buckets, ["measure", "bucket"]).withColumn(
-        "at_or_below", F.col("below") + F.sum("n").over(in_bucket)
-    )
-    return ranked.agg(
+    so_far = F.col("below") + F.sum("n").over(Window.partitionBy("step").orderBy("value"))
+    return counts.select("value", so_far.alias("so_far"), "total")
+
+
+def _is_above(k: int, so_far: Column) -> Column:
+    """True for a value up to which there are `so_far` customers where it scores above k."""
+    return so_far * SCORES > F.col("total") * k
+
+
+def _least(counts: DataFrame, measure: str, worst: Callable[[Column], Column]) -> DataFrame:
+    """One row: the worst value above each score."""
+    return counts.agg(
         *[
-            F.min(
-                F.when(
-                    (F.col("measure") == name) & (F.col("at_or_below") * SCORES > F.col("total") * k),
-                    F.col("value"),
-                )
-            ).alias(f"{name}_{k}")
-            for name in _MEASURES
+            worst(F.when(_is_above(k, F.col("so_far")), F.col("value"))).alias(f"{measure}_{k}")
             for k in range(1, SCORES)
         ]
     )
 
 
 def _score(measure: str) -> Column:
-    score = F.lit(1)
+    """1, and one more for each cut point that the customer reaches."""
+    score, value = F.lit(1), F.col(MEASURES[measure])
     for k in range(1, SCORES):
-        score = score + (F.col(measure) >= F.col(f"{measure}_{k}")).cast("int")
+        cut = F.col(f"{measure}_{k}")
+        score = score + (value <= cut if measure == "r" else value >= cut).cast("int")
     return score
+
+
+def _money(amount: Column) -> Column:
+    return amount.cast("decimal(18,2)")
