@@ -40,7 +40,7 @@ class Made:
 @dataclass(frozen=True)
 class _Plan:
     customers: DataFrame
-    cuts: DataFrame
+    counted: DataFrame
     reason: str
     held: tuple[DataFrame, ...]
     is_increment: bool
@@ -54,7 +54,7 @@ def make(spark: SparkSession, settings: Settings, day: date, version: int, *, in
     state = "it was asked for in full" if in_full else _state(spark, settings, day, version, last)
     plan = _full(silver, day, state) if isinstance(state, str) else _increment(spark, settings, silver, day, state)
     try:
-        rows = rfm.scored(plan.customers, plan.cuts.localCheckpoint(), day)
+        rows = rfm.scored(plan.customers, rfm.cut_points(plan.counted), day)
         computed = time.monotonic()
         sources, batches = {TRANSACTIONS.path: version}, {TRANSACTIONS.path: last}
         written = batch.replace_days(rows, settings, CUSTOMER_RFM, [day], sources, batches)
@@ -108,9 +108,7 @@ def _is_rebuilt(spark: SparkSession, settings: Settings, since: int) -> bool:
 
 def _full(silver: DataFrame, day: date, reason: str) -> _Plan:
     customers = rfm.customers(silver, day).persist()
-    return _Plan(
-        customers, rfm.cut_points(customers.withColumn("n", F.lit(1))), f"in full: {reason}", (customers,), False
-    )
+    return _Plan(customers, customers.withColumn("n", F.lit(1)), f"in full: {reason}", (customers,), False)
 
 
 def _increment(spark: SparkSession, settings: Settings, silver: DataFrame, day: date, state: State) -> _Plan:
@@ -127,7 +125,7 @@ def _increment(spark: SparkSession, settings: Settings, silver: DataFrame, day: 
     touched = increment.touched(before, changes).coalesce(1).persist()
     return _Plan(
         increment.customers_now(before, touched),
-        rfm.cut_points(increment.counted_now(before, touched)),
+        increment.counted_now(before, touched),
         f"{state.as_of_date} and {count:,} customers that have changed since",
         (changes, touched),
         True,

@@ -9,12 +9,15 @@ Transactions, or an earlier day by `lakehouse.transforms.rfm_increment`, give th
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
 from functools import reduce
+from typing import TypeVar
 
 import pyspark.sql.functions as F
-from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import Column, DataFrame
 
 from lakehouse.tables import CUSTOMER_RFM
 
@@ -29,6 +32,8 @@ SEGMENTS: dict[int, tuple[str, str, str, str, str]] = {
     2: ("about_to_sleep", "about_to_sleep", "at_risk", "at_risk", "at_risk"),
     1: ("lost", "hibernating", "at_risk", "cannot_lose_them", "cannot_lose_them"),
 }
+V = TypeVar("V", int, Decimal)
+
 MEASURES = {"r": "recency_days", "f": "frequency", "m": "monetary"}
 
 _EPOCH = date(1970, 1, 1)
@@ -36,6 +41,15 @@ _DAY_MICROS = 86_400_000_000
 # Sums of decimal(8,2) are sums of whole numbers to Spark; of decimal(18,2) they are objects, and three times as slow.
 _PART = 1_000_000
 _STEP = 10  # USD: a step has a thousand values at most
+
+
+@dataclass(frozen=True)
+class Cuts:
+    """Per measure the worst value that scores above 1, 2, 3 and 4: days (the most), transactions, USD. Empty where there is no customer."""
+
+    r: tuple[int, ...]
+    f: tuple[int, ...]
+    m: tuple[Decimal, ...]
 
 
 def window(as_of_date: date) -> tuple[datetime, datetime]:
@@ -93,82 +107,64 @@ def customers(transactions: DataFrame, as_of_date: date) -> DataFrame:
     )
 
 
-def cut_points(customers: DataFrame) -> DataFrame:
-    """One row: `r_1`..`r_4` (days), `f_1`.., `m_1`.. (USD): the worst value of each measure whose score is above 1, 2, 3 and 4.
+def cut_points(customers: DataFrame) -> Cuts:
+    """The cut points of `customers`: rows of the measures with `n`, how many customers a row stands for; below 0 it takes away.
 
-    A value scores above k where 5 x (customers not better) > k x (all customers). `customers` has the measures and `n`, how many customers a
-    row stands for; below 0 it takes away. Values are counted, not sorted: a year has 365 days of last purchases and few frequencies. Sums of
-    money are many, so they are first counted in steps of 10 USD and then only in the four steps that hold a cut point.
+    Runs two queries. Values are counted, not sorted: a year has 365 days of last purchases and few frequencies. Sums of money are many, so they
+    are first counted in steps of 10 USD, and then one by one only in the steps in which the share of customers passes that of a score.
     """
-    return (
-        _least(_so_far(_counted(customers, F.col("recency_days")), -F.col("value")), "r", F.max)
-        .crossJoin(_least(_so_far(_counted(customers, F.col("frequency")), F.col("value")), "f", F.min))
-        .crossJoin(_least(_money_so_far(customers), "m", F.min))
-    )
+    step = F.expr(f"bigint(monetary) div {_STEP}")
+    values = {"r": -F.col("recency_days"), "f": F.col("frequency"), "m": step}
+    counted = [_counted(customers, value.cast("bigint"), name) for name, value in values.items()]
+    counts: dict[str, dict[int, int]] = {name: {} for name in MEASURES}
+    for row in reduce(DataFrame.unionByName, counted).collect():
+        counts[row["measure"]][row["value"]] = row["n"]
+    cut_steps = sorted(set(cuts(counts["m"])))
+    money = {Decimal(one * _STEP): n for one, n in counts["m"].items() if one not in cut_steps}
+    if cut_steps:
+        close = _counted(customers.where(step.isin(cut_steps)), F.col("monetary"), "m")
+        money |= {row["value"]: row["n"] for row in close.collect()}
+    return Cuts(tuple(-value for value in cuts(counts["r"])), cuts(counts["f"]), cuts(money))
 
 
-def scored(customers: DataFrame, cuts: DataFrame, as_of_date: date) -> DataFrame:
-    """The rows of `gold/customer_rfm` for `customers`, scored by the one row of `cuts`."""
+def cuts(counts: Mapping[V, int]) -> tuple[V, ...]:
+    """The least values that score above 1, 2, 3 and 4, by the number of customers at each value; none where there are no customers.
+
+    A value scores above k where 5 x (customers at or below it) > k x (all customers).
+    """
+    total, so_far, found = sum(counts.values()), 0, list[V]()
+    for value in sorted(counts):
+        so_far += counts[value]
+        while len(found) < SCORES - 1 and so_far * SCORES > total * (len(found) + 1):
+            found.append(value)
+    return tuple(found)
+
+
+def scored(customers: DataFrame, cuts: Cuts, as_of_date: date) -> DataFrame:
+    """The rows of `gold/customer_rfm` for `customers`, columns in its order."""
     r, f, m = F.col("r_score"), F.col("f_score"), F.col("m_score")
     value = F.shiftright(f + m + 1, 1)
     names = F.array(*[F.lit(name) for score in range(1, SCORES + 1) for name in SEGMENTS[score]])
+    days, times, money = (F.col(column) for column in MEASURES.values())
     return (
-        customers.crossJoin(F.broadcast(cuts))
-        .select("*", *[_score(measure).alias(f"{measure}_score") for measure in MEASURES])
+        customers.withColumn("r_score", _score(days <= cut for cut in cuts.r))
+        .withColumn("f_score", _score(times >= cut for cut in cuts.f))
+        .withColumn("m_score", _score(money >= _money(F.lit(cut)) for cut in cuts.m))
         .withColumn("as_of_date", F.lit(as_of_date))
         .withColumn("segment", F.element_at(names, (r - 1) * SCORES + value))
         .select(*[column.name for column in CUSTOMER_RFM.columns])
     )
 
 
-def _counted(customers: DataFrame, value: Column) -> DataFrame:
-    return customers.groupBy(value.alias("value")).agg(F.sum("n").alias("n"))
+def _counted(customers: DataFrame, value: Column, measure: str) -> DataFrame:
+    """`measure`, `value` and `n`: how many customers have it."""
+    counts = customers.groupBy(value.alias("value")).agg(F.sum("n").alias("n"))
+    return counts.select(F.lit(measure).alias("measure"), "value", "n")
 
 
-def _so_far(counts: DataFrame, merit: Column) -> DataFrame:
-    """`counts` with `so_far`, the customers at a value or at worse ones, and `total`, all customers. One task does it: values are few."""
-    so_far = F.sum("n").over(Window.orderBy(merit))
-    return counts.select("*", so_far.alias("so_far"), F.sum("n").over(Window.partitionBy()).alias("total"))
-
-
-def _money_so_far(customers: DataFrame) -> DataFrame:
-    """`_so_far` of the sums of money that may be cut points: those in the steps in which the share of customers passes one of a score."""
-    step = F.expr(f"bigint(monetary) div {_STEP}")
-    below = F.col("so_far") - F.col("n")
-    holds_cut = [_is_above(k, F.col("so_far")) & ~_is_above(k, below) for k in range(1, SCORES)]
-    steps = _so_far(_counted(customers, step), F.col("value")).where(reduce(Column.__or__, holds_cut))
-    counts = (
-        customers.withColumn("step", step)
-        .join(F.broadcast(steps.select(F.col("value").alias("step"), below.alias("below"), "total")), "step")
-        .groupBy("step", "below", "total", F.col("monetary").alias("value"))
-        .agg(F.sum("n").alias("n"))
-    )
-    so_far = F.col("below") + F.sum("n").over(Window.partitionBy("step").orderBy("value"))
-    return counts.select("value", so_far.alias("so_far"), "total")
-
-
-def _is_above(k: int, so_far: Column) -> Column:
-    """True for a value up to which there are `so_far` customers where it scores above k."""
-    return so_far * SCORES > F.col("total") * k
-
-
-def _least(counts: DataFrame, measure: str, worst: Callable[[Column], Column]) -> DataFrame:
-    """One row: the worst value above each score."""
-    return counts.agg(
-        *[
-            worst(F.when(_is_above(k, F.col("so_far")), F.col("value"))).alias(f"{measure}_{k}")
-            for k in range(1, SCORES)
-        ]
-    )
-
-
-def _score(measure: str) -> Column:
+def _score(reached: Iterable[Column]) -> Column:
     """1, and one more for each cut point that the customer reaches."""
-    score, value = F.lit(1), F.col(MEASURES[measure])
-    for k in range(1, SCORES):
-        cut = F.col(f"{measure}_{k}")
-        score = score + (value <= cut if measure == "r" else value >= cut).cast("int")
-    return score
+    return reduce(Column.__add__, [one.cast("int") for one in reached], F.lit(1))
 
 
 def _money(amount: Column) -> Column:
