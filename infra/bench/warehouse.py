@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from pyspark.sql import SparkSession
 
 from infra.bench.base import BenchError, Result, note
 from infra.bench.warehouse_data import LAST_DAY, Size, lake
@@ -63,6 +64,7 @@ def _measure(settings: Settings, size: Size, home: Path) -> dict[str, Any]:
         update={"lake_uri": home.as_uri(), "jars_dir": settings.jars_dir or jars_folder() / "spark"}
     )
     started = time.monotonic()
+    was_running = SparkSession.getActiveSession() is not None
     spark = build_session(own, "bench warehouse", own.batch_memory_gb)
     start_seconds = round(time.monotonic() - started, 2)
     try:
@@ -79,7 +81,8 @@ def _measure(settings: Settings, size: Size, home: Path) -> dict[str, Any]:
         different = [_polars(size, home)["different_rows"], *[one["different_rows"] for one in polars]]
         memory = _peak_gib()
     finally:
-        spark.stop()
+        if not was_running:
+            spark.stop()
     if any(different):
         raise BenchError(f"Spark and Polars differ in {max(different)} rows of {size.customers:,} customers.")
     return {

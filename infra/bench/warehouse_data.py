@@ -1,6 +1,6 @@
 """A year and a day of `silver/transactions` for the warehouse benchmark: vectorised, the same for the same number of customers, cached.
 
-One commit per day in order of arrival, as the stream leaves it once its small files are compacted.
+Commits in order of arrival, a day in each at full size, as the stream leaves it once its small files are compacted.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ _SEED = 20
 _LATE_SHARE, _LATE_DAYS = 0.01, 3
 # Of N customers the one of rank N * draw ** 1.5 buys: the first tenth of them buys a fifth.
 _SKEW = 1.5
+_LEAST_ROWS = 100_000
 _DAY_MICROS = 86_400_000_000
 
 
@@ -61,16 +62,22 @@ def lake(size: Size, say: Callable[[str], None]) -> Path:
 
     def make(folder: Path) -> None:
         say(f"making {size.daily_orders * DAYS:,} transactions of {size.customers:,} customers, once")
-        for number in range(DAYS):
+        for days in _commits(size):
             write_deltalake(
                 folder / TRANSACTIONS.path,
-                _arrivals(size, number),
+                pa.concat_tables(_arrivals(size, number) for number in days),
                 mode="append",
                 configuration=TRANSACTIONS.properties,
                 writer_properties=WRITER,
             )
 
     return make_once(name, make, on_wait=lambda: say("another benchmark makes the data: waiting for it"))
+
+
+def _commits(size: Size) -> list[range]:
+    """The days of each commit: as many as make a file of fair size, and the last day alone, so that the version before does not know it."""
+    days = max(_LEAST_ROWS // size.daily_orders, 1)
+    return [*(range(first, min(first + days, DAYS - 1)) for first in range(0, DAYS - 1, days)), range(DAYS - 1, DAYS)]
 
 
 def _arrivals(size: Size, number: int) -> pa.Table:
