@@ -158,6 +158,24 @@ def last_write(settings: Settings, table: Table, day: date | None = None) -> Wri
     raise NotMadeError(f"{table.path} has not been made{of_day} yet: materialise it in Dagster.")
 
 
+def last_write_before(settings: Settings, table: Table, day: date) -> tuple[date, Written] | None:
+    """The last day before `day` that a table with daily partitions was made for, and the last commit that made it; None without one."""
+    if not exists(settings, table):
+        return None
+    found: dict[date, Written] = {}
+    for version, note in _notes(settings, table):
+        for made in map(date.fromisoformat, note.get("days", ())):
+            if made < day:
+                found.setdefault(made, Written(version, note["sources"], note.get("batches", {})))
+    return max(found.items(), default=None)
+
+
+def last_batch(rows: DataFrame) -> int:
+    """The highest micro-batch in rows of a streaming table; -1 where there is none."""
+    highest = rows.agg(F.max("batch_id")).collect()[0][0]
+    return -1 if highest is None else int(highest)
+
+
 def made_span(settings: Settings, table: Table) -> tuple[date, date] | None:
     """The first and the last day that a table with daily partitions was made for, with rows or without; None before the first."""
     if not exists(settings, table):

@@ -13,6 +13,9 @@ from deltalake import DeltaTable
 from lakehouse.tables import LEDGER_STREAMING
 from lakehouse.transforms.watermarks import Mark, read_mark
 
+NO_BATCH = -1
+"""`spark_batch_id` of ledger entries that a rebuild writes: they stand for no micro-batch."""
+
 
 @dataclass(frozen=True)
 class LedgerEntry:

@@ -152,7 +152,7 @@ def make_fact(spark: SparkSession, settings: Settings, fact: Fact, day: date) ->
     repaired = _overtaken(spark, settings, fact, frames, versions) - {day}
     # One file per day: what is read is mostly some days.
     rows = fact.rows(frames, sorted({day} | repaired)).repartition(*fact.table.partition_by)
-    batches = {path: _last_batch(frames[path]) for path in fact.streams}
+    batches = {path: batch.last_batch(frames[path]) for path in fact.streams}
     of_day = F.col(*fact.table.partition_by) == F.lit(day)
     totals = {"row_count": F.count_if(of_day)}
     if fact.money:
@@ -205,9 +205,3 @@ def _joint_versions(settings: Settings, fact: Fact) -> dict[str, int]:
         for path, version in written.sources.items():
             versions[path] = min(version, versions.get(path, version))
     return {path: version for path, version in versions.items() if path in (*fact.streams, *fact.dimensions)}
-
-
-def _last_batch(frame: DataFrame) -> int:
-    """The highest micro-batch of a streaming table's rows; -1 where it has none."""
-    highest = frame.agg(F.max("batch_id")).collect()[0][0]
-    return -1 if highest is None else int(highest)

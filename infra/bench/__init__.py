@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -14,6 +15,7 @@ from infra.bench.base import BenchError, Result
 from infra.bench.drain import drain
 from infra.bench.freshness import freshness
 from infra.bench.generator import generator
+from infra.bench.warehouse import CUSTOMERS, warehouse
 
 EPILOG = "Example: globalmart bench drain --json"
 BENCHMARKS: dict[str, Callable[[int], Result]] = {
@@ -25,15 +27,19 @@ BENCHMARKS: dict[str, Callable[[int], Result]] = {
 
 
 def bench(
-    name: Annotated[str, typer.Argument(help="generator, drain, freshness, alerts, or all.")] = "all",
+    name: Annotated[str, typer.Argument(help="generator, drain, freshness, alerts, warehouse, or all.")] = "all",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per benchmark.")] = False,
     seconds: Annotated[int, typer.Option(min=5, help="How long to measure, where time is the measure.")] = 60,
+    customers: Annotated[int, typer.Option(min=100, help="warehouse: customers at full size.")] = CUSTOMERS,
 ) -> None:
     """Run one benchmark on a throw-away stack of its own and print ours beside its peer."""
-    if name != "all" and name not in BENCHMARKS:
-        raise BenchError(f"There is no benchmark {name!r}: there are {', '.join(BENCHMARKS)}, and all.")
-    for one in BENCHMARKS if name == "all" else [name]:
-        result = BENCHMARKS[one](seconds)
+    runs = {one: partial(run, seconds) for one, run in BENCHMARKS.items()} | {
+        "warehouse": partial(warehouse, customers)
+    }
+    if name != "all" and name not in runs:
+        raise BenchError(f"There is no benchmark {name!r}: there are {', '.join(runs)}, and all.")
+    for run in runs.values() if name == "all" else [runs[name]]:
+        result = run()
         if as_json:
             print(json.dumps(asdict(result)))
         else:

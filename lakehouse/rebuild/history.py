@@ -19,7 +19,7 @@ from lakehouse import tables as t
 from lakehouse.contracts import CONTRACTS
 from lakehouse.contracts.judge import judge
 from lakehouse.errors import GlobalMartError
-from lakehouse.ledger import LedgerEntry
+from lakehouse.ledger import NO_BATCH, LedgerEntry
 from lakehouse.live import views
 from lakehouse.live.base import Batch, Conditions, Lake, View, newest
 from lakehouse.settings import Settings
@@ -29,8 +29,6 @@ from lakehouse.transforms.parse import RECORD_COLUMNS, parse
 from lakehouse.transforms.refine import RAW, Knowledge, Stamp, refine
 from lakehouse.transforms.watermarks import shop_watermark
 
-NO_BATCH = -1
-"""`spark_batch_id` of ledger entries that a rebuild writes: they stand for no micro-batch."""
 _CHUNK_RECORDS = 100_000
 _POSITION = ["topic", "partition", "offset"]
 

@@ -17,9 +17,8 @@ from deltalake.exceptions import CommitFailedError
 
 from lakehouse import tables as t
 from lakehouse.errors import FencedError
-from lakehouse.ledger import LedgerEntry
+from lakehouse.ledger import NO_BATCH, LedgerEntry
 from lakehouse.maintenance import HOOKS, WRITER
-from lakehouse.rebuild.history import NO_BATCH
 from lakehouse.settings import Settings
 from lakehouse.storage import open_table
 from lakehouse.streams.checkpoint import Checkpoint

@@ -3,14 +3,21 @@
 Source of the segments: Putler, "RFM Analysis for Successful Customer Segmentation" (https://www.putler.com/rfm-analysis/),
 which places eleven named segments by recency and by frequency and money together. Its ranges overlap; `SEGMENTS` gives each of the
 25 cells to one of the segments whose published range holds it.
+
+Transactions, or an earlier day by `lakehouse.transforms.rfm_increment`, give the `customers`, these the `cut_points`, both the rows (`scored`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from functools import reduce
+from typing import TypeVar
 
 import pyspark.sql.functions as F
-from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import Column, DataFrame
 
 from lakehouse.tables import CUSTOMER_RFM
 
@@ -25,12 +32,24 @@ SEGMENTS: dict[int, tuple[str, str, str, str, str]] = {
     2: ("about_to_sleep", "about_to_sleep", "at_risk", "at_risk", "at_risk"),
     1: ("lost", "hibernating", "at_risk", "cannot_lose_them", "cannot_lose_them"),
 }
+V = TypeVar("V", int, Decimal)
+
+MEASURES = {"r": "recency_days", "f": "frequency", "m": "monetary"}
 
 _EPOCH = date(1970, 1, 1)
 _DAY_MICROS = 86_400_000_000
-# Distinct values are summed up in groups of 1,024 neighbours, so that no task ever sorts more than that many.
-_GROUP_BITS = 10
-_MEASURES = ("r", "f", "m")
+# Sums of decimal(8,2) are sums of whole numbers to Spark; of decimal(18,2) they are objects, and three times as slow.
+_PART = 1_000_000
+_STEP = 10  # USD: a step has a thousand values at most
+
+
+@dataclass(frozen=True)
+class Cuts:
+    """Per measure the worst value that scores above 1, 2, 3 and 4: days (the most), transactions, USD. Empty where there is no customer."""
+
+    r: tuple[int, ...]
+    f: tuple[int, ...]
+    m: tuple[Decimal, ...]
 
 
 def window(as_of_date: date) -> tuple[datetime, datetime]:
@@ -45,91 +64,108 @@ def in_window(as_of_date: date) -> Column:
     return (F.col("timestamp") >= F.lit(start)) & (F.col("timestamp") < F.lit(end))
 
 
+def recency_days(as_of_date: date) -> Column:
+    """Days from the UTC day of `timestamp` to `as_of_date`."""
+    day = F.expr(f"unix_micros(timestamp) div {_DAY_MICROS}")
+    return (F.lit((as_of_date - _EPOCH).days) - day).cast("int")
+
+
 def rfm(transactions: DataFrame, as_of_date: date) -> DataFrame:
     """One row per customer with a purchase in the 365 days up to the end of `as_of_date`, columns as in `gold/customer_rfm`.
 
     `transactions` has `user_id`, `timestamp` and `total_amount` (USD), one row per transaction. A score is
     ceil(5 x share of customers that are not better), in whole numbers, so customers with equal values have equal scores.
     """
-    customers = _customers(transactions, as_of_date)
-    cuts = F.broadcast(_cuts(customers))
+    found = customers(transactions, as_of_date)
+    return scored(found, cut_points(found.withColumn("n", F.lit(1))), as_of_date)
+
+
+def customers(transactions: DataFrame, as_of_date: date) -> DataFrame:
+    """One row per customer with a purchase in the window: `user_id`, `recency_days`, `frequency`, `monetary` (USD).
+
+    Rows go to their customer's task before anything is added up: most customers buy too seldom for sums per file to make fewer rows.
+    """
+    parts = F.expr(f"bigint(total_amount) div {_PART}")
+    rest = F.when(F.col("total_amount") < _PART, F.col("total_amount")).otherwise(
+        F.col("total_amount") - _money(parts * _PART)
+    )
+    orders = transactions.where(in_window(as_of_date)).select(
+        "user_id",
+        recency_days(as_of_date).alias("recency_days"),
+        parts.alias("parts"),
+        rest.cast("decimal(8,2)").alias("rest"),
+    )
+    money = F.sum("rest").cast("decimal(20,2)") + (F.sum("parts") * _PART).cast("decimal(20,2)")
+    return (
+        orders.repartition("user_id")
+        .groupBy("user_id")
+        .agg(
+            F.min("recency_days").alias("recency_days"),
+            F.count(F.lit(1)).alias("frequency"),
+            _money(money).alias("monetary"),
+        )
+    )
+
+
+def cut_points(customers: DataFrame) -> Cuts:
+    """The cut points of `customers`: rows of the measures with `n`, how many customers a row stands for; below 0 it takes away.
+
+    Runs two queries. Values are counted, not sorted: a year has 365 days of last purchases and few frequencies. Sums of money are many, so they
+    are first counted in steps of 10 USD, and then one by one only in the steps in which the share of customers passes that of a score.
+    """
+    step = F.expr(f"bigint(monetary) div {_STEP}")
+    values = {"r": -F.col("recency_days"), "f": F.col("frequency"), "m": step}
+    counted = [_counted(customers, value.cast("bigint"), name) for name, value in values.items()]
+    counts: dict[str, dict[int, int]] = {name: {} for name in MEASURES}
+    for row in reduce(DataFrame.unionByName, counted).collect():
+        counts[row["measure"]][row["value"]] = row["n"]
+    cut_steps = sorted(set(cuts(counts["m"])))
+    money = {Decimal(one * _STEP): n for one, n in counts["m"].items() if one not in cut_steps}
+    if cut_steps:
+        close = _counted(customers.where(step.isin(cut_steps)), F.col("monetary"), "m")
+        money |= {row["value"]: row["n"] for row in close.collect()}
+    return Cuts(tuple(-value for value in cuts(counts["r"])), cuts(counts["f"]), cuts(money))
+
+
+def cuts(counts: Mapping[V, int]) -> tuple[V, ...]:
+    """The least values that score above 1, 2, 3 and 4, by the number of customers at each value; none where there are no customers.
+
+    A value scores above k where 5 x (customers at or below it) > k x (all customers).
+    """
+    total, so_far, found = sum(counts.values()), 0, list[V]()
+    for value in sorted(counts):
+        so_far += counts[value]
+        while len(found) < SCORES - 1 and so_far * SCORES > total * (len(found) + 1):
+            found.append(value)
+    return tuple(found)
+
+
+def scored(customers: DataFrame, cuts: Cuts, as_of_date: date) -> DataFrame:
+    """The rows of `gold/customer_rfm` for `customers`, columns in its order."""
     r, f, m = F.col("r_score"), F.col("f_score"), F.col("m_score")
     value = F.shiftright(f + m + 1, 1)
     names = F.array(*[F.lit(name) for score in range(1, SCORES + 1) for name in SEGMENTS[score]])
+    days, times, money = (F.col(column) for column in MEASURES.values())
     return (
-        customers.crossJoin(cuts)
-        .select("*", *[_score(measure).alias(f"{measure}_score") for measure in _MEASURES])
+        customers.withColumn("r_score", _score(days <= cut for cut in cuts.r))
+        .withColumn("f_score", _score(times >= cut for cut in cuts.f))
+        .withColumn("m_score", _score(money >= _money(F.lit(cut)) for cut in cuts.m))
         .withColumn("as_of_date", F.lit(as_of_date))
         .withColumn("segment", F.element_at(names, (r - 1) * SCORES + value))
         .select(*[column.name for column in CUSTOMER_RFM.columns])
     )
 
 
-def _customers(transactions: DataFrame, as_of_date: date) -> DataFrame:
-    """One row per customer: the three measures, and each as a whole number that grows with merit (`r`, `f`, `m`)."""
-    last_day = F.expr(f"unix_micros(max(timestamp)) div {_DAY_MICROS}")
-    money = F.sum("total_amount").cast("decimal(18,2)")
-    return (
-        transactions.where(in_window(as_of_date))
-        .groupBy("user_id")
-        .agg(
-            (F.lit((as_of_date - _EPOCH).days) - last_day).cast("int").alias("recency_days"),
-            F.count(F.lit(1)).alias("frequency"),
-            money.alias("monetary"),
-        )
-        .select(
-            "*",
-            (-F.col("recency_days")).cast("long").alias("r"),
-            F.col("frequency").alias("f"),
-            (F.col("monetary") * 100).cast("long").alias("m"),
-        )
-    )
+def _counted(customers: DataFrame, value: Column, measure: str) -> DataFrame:
+    """`measure`, `value` and `n`: how many customers have it."""
+    counts = customers.groupBy(value.alias("value")).agg(F.sum("n").alias("n"))
+    return counts.select(F.lit(measure).alias("measure"), "value", "n")
 
 
-def _cuts(customers: DataFrame) -> DataFrame:
-    """One row: `r_1`..`r_4`, `f_1`.., `m_1`..: the least value of each measure whose score is above 1, 2, 3 and 4.
-
-    A value scores above k where 5 x (customers at or below it) > k x (all customers).
-    """
-    pair = [F.struct(F.lit(name).alias("measure"), F.col(name).alias("value")) for name in _MEASURES]
-    counts = (
-        customers.select(F.explode(F.array(*pair)).alias("pair"))
-        .groupBy("pair.measure", "pair.value")
-        .agg(F.count(F.lit(1)).alias("n"))
-        .withColumn("bucket", F.shiftright("value", _GROUP_BITS))
-    )
-    measure = Window.partitionBy("measure")
-    so_far = measure.orderBy("bucket").rowsBetween(Window.unboundedPreceding, -1)
-    buckets = (
-        counts.groupBy("measure", "bucket")
-        .agg(F.sum("n").alias("n"))
-        .select(
-            "measure",
-            "bucket",
-            F.coalesce(F.sum("n").over(so_far), F.lit(0)).alias("below"),
-            F.sum("n").over(measure).alias("total"),
-        )
-    )
-    in_bucket = Window.partitionBy("measure", "bucket").orderBy("value")
-    ranked = counts.join(buckets, ["measure", "bucket"]).withColumn(
-        "at_or_below", F.col("below") + F.sum("n").over(in_bucket)
-    )
-    return ranked.agg(
-        *[
-            F.min(
-                F.when(
-                    (F.col("measure") == name) & (F.col("at_or_below") * SCORES > F.col("total") * k),
-                    F.col("value"),
-                )
-            ).alias(f"{name}_{k}")
-            for name in _MEASURES
-            for k in range(1, SCORES)
-        ]
-    )
+def _score(reached: Iterable[Column]) -> Column:
+    """1, and one more for each cut point that the customer reaches."""
+    return reduce(Column.__add__, [one.cast("int") for one in reached], F.lit(1))
 
 
-def _score(measure: str) -> Column:
-    score = F.lit(1)
-    for k in range(1, SCORES):
-        score = score + (F.col(measure) >= F.col(f"{measure}_{k}")).cast("int")
-    return score
+def _money(amount: Column) -> Column:
+    return amount.cast("decimal(18,2)")

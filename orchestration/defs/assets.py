@@ -8,9 +8,8 @@ from typing import Any
 import dagster as dg
 import pyspark.sql.functions as F
 
-from lakehouse.batch import replace_day
+from lakehouse.customer_rfm import make
 from lakehouse.tables import CUSTOMER_RFM, TRANSACTIONS
-from lakehouse.transforms.rfm import rfm
 from orchestration.naming import batch_asset
 from orchestration.partitions import DAILY
 from orchestration.spark import LakehouseSpark
@@ -21,11 +20,11 @@ def customer_rfm(context: dg.AssetExecutionContext, spark: LakehouseSpark) -> dg
     started = time.monotonic()
     day = date.fromisoformat(context.partition_key)
     source = spark.silver_version(TRANSACTIONS)
-    rows = rfm(spark.read(TRANSACTIONS), day)
-    written = replace_day(rows, spark.settings, CUSTOMER_RFM, day, {TRANSACTIONS.path: source})
+    made = make(spark.spark_session, spark.settings, day, source)
+    context.log.info(f"{CUSTOMER_RFM.path} of {day}: {made.reason}")
     customers, orders, money = F.count("*").alias("customers"), F.sum("frequency").alias("orders"), F.sum("monetary")
     segments = (
-        spark.read(CUSTOMER_RFM, written.version)
+        spark.read(CUSTOMER_RFM, made.written.version)
         .where(F.col("as_of_date") == day)
         .groupBy("segment")
         .agg(customers, orders, money.alias("money"))
@@ -38,7 +37,11 @@ def customer_rfm(context: dg.AssetExecutionContext, spark: LakehouseSpark) -> dg
             "transaction_count": sum(row["orders"] for row in segments),
             "monetary_total_usd": str(sum((row["money"] for row in segments), Decimal("0.00"))),
             "duration_seconds": round(time.monotonic() - started, 2),
-            "version_written": written.version,
+            "is_increment": made.is_increment,
+            "made_from": made.reason,
+            "computing_seconds": round(made.computing_seconds, 2),
+            "publishing_seconds": round(made.publishing_seconds, 2),
+            "version_written": made.written.version,
             "version_read": {TRANSACTIONS.path: source},
             "segments": dg.MetadataValue.table(
                 [dg.TableRecord({**row.asDict(), "money": str(row["money"])}) for row in segments]

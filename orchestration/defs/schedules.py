@@ -1,9 +1,11 @@
 """Jobs and schedules: what runs together, and what is due by the clock. What is due by the stream is in `sensors`."""
 
+from datetime import UTC, timedelta
+
 import dagster as dg
 
 from lakehouse.quality.views import JUDGED
-from lakehouse.tables import TABLES
+from lakehouse.tables import CUSTOMER_RFM, TABLES
 from orchestration.naming import key
 from orchestration.partitions import DAILY
 from orchestration.runs import DAILY_JOB
@@ -11,13 +13,40 @@ from orchestration.runs import DAILY_JOB
 # All that batch makes from what came in; `ops` is made when it is asked for.
 MADE_DAILY = [key(table) for table in TABLES if table.owner == "batch" and table.layer == "gold"]
 
+# As much work as the increment saves, so it is not done with each day.
+IN_FULL = dg.AssetSelection.checks(dg.AssetCheckKey(key(CUSTOMER_RFM), "full_computation"))
+
 daily = dg.define_asset_job(
     DAILY_JOB,
-    selection=dg.AssetSelection.assets(*MADE_DAILY)
-    | dg.AssetSelection.checks_for_assets(*[key(table) for table in JUDGED if table.layer == "silver"]),
+    selection=(
+        dg.AssetSelection.assets(*MADE_DAILY)
+        | dg.AssetSelection.checks_for_assets(*[key(table) for table in JUDGED if table.layer == "silver"])
+    )
+    - IN_FULL,
     partitions_def=DAILY,
     executor_def=dg.in_process_executor,
     # A run that is tried again makes everything again: all its tables are read at one cut.
     tags={"dagster/retry_strategy": "ALL_STEPS"},
     description="Everything of one UTC day: silver is checked, dimensions, facts and marts are made and checked, in one Spark session.",
 )
+
+
+rfm_in_full = dg.define_asset_job(
+    "rfm_in_full",
+    selection=IN_FULL,
+    partitions_def=DAILY,
+    executor_def=dg.in_process_executor,
+    description="The RFM of one UTC day is computed in full and compared with the rows that the day was given.",
+)
+
+
+# On Sundays, when the day's run is over.
+@dg.schedule(
+    job=rfm_in_full,
+    cron_schedule="0 4 * * 0",
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+)
+def every_week(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+    yesterday = context.scheduled_execution_time.astimezone(UTC).date() - timedelta(days=1)
+    return dg.RunRequest(partition_key=yesterday.isoformat())

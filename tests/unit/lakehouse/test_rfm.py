@@ -11,10 +11,12 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 
 from lakehouse.tables import CUSTOMER_RFM, MONEY, TIME
-from lakehouse.transforms.rfm import SEGMENTS, rfm
+from lakehouse.transforms.rfm import SEGMENTS, cuts, rfm
 
 DAY = date(2026, 3, 14)
 SCHEMA = pa.schema([("user_id", pa.string()), ("timestamp", TIME), ("total_amount", MONEY)])
@@ -95,6 +97,19 @@ def test_the_window_of_a_day_after_a_leap_day_is_365_days_long(spark: SparkSessi
 
 def test_a_day_without_purchases_has_no_rows(spark: SparkSession) -> None:
     assert scored(spark, []) == []
+
+
+@given(st.dictionaries(st.integers(-400, 400), st.integers(1, 50), min_size=1, max_size=40))
+def test_a_score_is_one_and_the_cut_points_reached_whatever_the_counts(counts: dict[int, int]) -> None:
+    found, total = cuts(counts), sum(counts.values())
+    assert len(found) == 4
+    for value in counts:
+        at_or_below = sum(n for other, n in counts.items() if other <= value)
+        assert 1 + sum(value >= cut for cut in found) == -(-5 * at_or_below // total)
+
+
+def test_without_customers_there_is_no_cut_point() -> None:
+    assert cuts({}) == ()
 
 
 def test_columns_and_types_are_those_of_the_declared_table(spark: SparkSession) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from lakehouse.tables import BY_PATH, TABLES
+from lakehouse.tables import BY_PATH, CUSTOMER_RFM, TABLES
 from orchestration.definitions import defs
 from orchestration.naming import DAILY_FRESHNESS, STREAM_FRESHNESS, key
 from orchestration.partitions import DAILY
@@ -122,15 +122,24 @@ def test_the_graph_runs_from_kafka_over_bronze_and_silver_to_gold(
     assert found >= set(made_from)
 
 
-def test_the_checks_are_these_and_all_block_what_depends_on_them(loaded: dg.Definitions) -> None:
+def test_the_checks_are_these_and_expectations_block_what_depends_on_them(loaded: dg.Definitions) -> None:
     graph = loaded.resolve_asset_graph()
-    checks = {k.asset_key.to_user_string(): graph.get_check_spec(k) for k in graph.asset_check_keys}
+    checks = {(k.asset_key.to_user_string(), k.name): graph.get_check_spec(k).blocking for k in graph.asset_check_keys}
     judged = {t.path for t in TABLES if t.layer == "silver" or (t.owner == "batch" and t.layer == "gold")}
-    assert {path: (spec.name, spec.blocking) for path, spec in checks.items()} == dict.fromkeys(
-        judged, ("expectations", True)
-    )
+    expectations = {(path, "expectations"): True for path in judged}
+    assert checks == expectations | {("gold/customer_rfm", "full_computation"): False}
     daily = loaded.resolve_job_def("daily").asset_layer.asset_graph.asset_check_keys
-    assert {key.asset_key.to_user_string() for key in daily} == judged
+    assert {(key.asset_key.to_user_string(), key.name) for key in daily} == set(expectations)
+
+
+def test_the_full_computation_is_compared_weekly_and_not_with_each_day(loaded: dg.Definitions) -> None:
+    in_full = dg.AssetCheckKey(key(CUSTOMER_RFM), "full_computation")
+    assert loaded.resolve_job_def("rfm_in_full").asset_layer.asset_graph.asset_check_keys == {in_full}
+    assert in_full not in loaded.resolve_job_def("daily").asset_layer.asset_graph.asset_check_keys
+    sunday = datetime(2026, 3, 15, 4, tzinfo=UTC)
+    context = dg.build_schedule_context(scheduled_execution_time=sunday, repository_def=loaded.get_repository_def())
+    schedule = loaded.resolve_schedule_def("every_week")
+    assert [r.partition_key for r in schedule.evaluate_tick(context).run_requests] == ["2026-03-14"]
 
 
 def test_tables_of_days_have_daily_partitions_and_dimensions_have_none(loaded: dg.Definitions) -> None:

@@ -1,0 +1,113 @@
+"""`lakehouse.customer_rfm` on a lake of files: a day out of an earlier one where that fits, in full where not, the same rows both ways."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pytest
+from deltalake import write_deltalake
+from pyspark.sql import SparkSession
+from rfm_orders import Order, in_full, silver
+
+from lakehouse import customer_rfm
+from lakehouse.customer_rfm import Made, differences
+from lakehouse.ledger import NO_BATCH, LedgerEntry
+from lakehouse.settings import Settings
+from lakehouse.storage import delta_uri, open_table
+from lakehouse.tables import CUSTOMER_RFM, LEDGER_STREAMING, TRANSACTIONS
+
+D12, D13, D14, D16 = (date(2026, 3, day) for day in (12, 13, 14, 16))
+FIRST: list[Order] = [
+    (1, "ada", "2025-03-14T09:00:00", "5.00"),  # leaves on the 14th
+    (1, "bob", "2025-03-14T09:00:00", "5.00"),
+    (1, "bob", "2026-02-01T09:00:00", "5.00"),
+    (1, "eve", "2026-03-13T23:59:59.999", "7.00"),
+    (2, "eve", "2026-03-14T00:00:00", "7.00"),  # came before its day was made
+]
+SECOND: list[Order] = [
+    (3, "cat", "2026-03-14T08:00:00", "1.00"),
+    (3, "bob", "2026-03-11T08:00:00", "2.00"),  # late
+    (3, "ada", "2026-03-15T08:00:00", "2.00"),  # back again, after the 14th
+]
+
+
+@pytest.fixture
+def lake(file_settings: Settings) -> Settings:
+    add(file_settings, FIRST)
+    return file_settings
+
+
+def add(settings: Settings, orders: list[Order]) -> None:
+    write_deltalake(delta_uri(settings, TRANSACTIONS), silver(orders), mode="append")
+
+
+def make(spark: SparkSession, settings: Settings, day: date) -> Made:
+    return customer_rfm.make(spark, settings, day, open_table(settings, TRANSACTIONS).version())
+
+
+def rows(settings: Settings, day: date) -> list[tuple[Any, ...]]:
+    table = open_table(settings, CUSTOMER_RFM).to_pyarrow_table(filters=[("as_of_date", "=", day)])
+    return sorted(tuple(row.values()) for row in table.select(CUSTOMER_RFM.schema.names).to_pylist())
+
+
+def test_days_in_order_late_twice_and_left_out_are_increments_with_the_rows_of_a_full_computation(
+    spark: SparkSession, lake: Settings
+) -> None:
+    assert not make(spark, lake, D13).is_increment
+    before = rows(lake, D13)
+    assert before == in_full(FIRST, D13)
+    add(lake, SECOND)
+    for _ in range(2):
+        made = make(spark, lake, D14)
+        assert (made.is_increment, made.reason) == (True, "2026-03-13 and 4 customers that have changed since")
+        assert rows(lake, D14) == in_full(FIRST + SECOND, D14)
+    assert rows(lake, D13) == before
+    assert make(spark, lake, D16).is_increment
+    assert rows(lake, D16) == in_full(FIRST + SECOND, D16)
+    assert differences(spark, lake, D16) == 0
+    made = make(spark, lake, D12)  # a day that is filled in afterwards has none before it, and is none for later ones
+    assert (made.is_increment, made.reason) == (False, "in full: no earlier day is there")
+    assert rows(lake, D12) == in_full(FIRST + SECOND, D12)
+    assert make(spark, lake, D14).reason.startswith("2026-03-13 and")
+
+
+def test_what_does_not_fit_is_computed_in_full_and_says_why(
+    spark: SparkSession, lake: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(lake, SECOND)
+    assert not make(spark, lake, D13).is_increment
+    with monkeypatch.context() as few:
+        few.setattr(customer_rfm, "MOST_TOUCHED", 1)
+        assert make(spark, lake, D14).reason == "in full: 4 customers have changed since 2026-03-13"
+    assert rows(lake, D14) == in_full(FIRST + SECOND, D14)
+    older = customer_rfm.make(spark, lake, D14, 0)
+    assert older.reason == "in full: 2026-03-13 has seen more of silver/transactions than there is now"
+    assert rows(lake, D14) == in_full(FIRST, D14)
+    write_deltalake(delta_uri(lake, LEDGER_STREAMING), swap_entry(4), mode="append")
+    write_deltalake(delta_uri(lake, TRANSACTIONS), silver(SECOND), mode="overwrite")
+    made = make(spark, lake, D14)
+    assert made.reason == "in full: silver/transactions was rebuilt after 2026-03-13 was made"
+    assert rows(lake, D14) == in_full(SECOND, D14)
+
+
+def test_a_state_that_is_wrong_is_found_by_the_full_computation_and_one_without_rows_is_not_used(
+    spark: SparkSession, lake: Settings
+) -> None:
+    make(spark, lake, D13)
+    table = open_table(lake, CUSTOMER_RFM)
+    table.update(predicate="user_id = 'bob'", updates={"frequency": "7"})
+    assert make(spark, lake, D14).is_increment
+    assert (
+        differences(spark, lake, D14) == 4
+    )  # two rows that are there and two that should be: scores are of all customers
+    open_table(lake, CUSTOMER_RFM).delete("as_of_date = '2026-03-13'")
+    assert make(spark, lake, D14).reason == "in full: 2026-03-13 has no rows"
+    assert differences(spark, lake, D14) == 0
+
+
+def swap_entry(batch_id: int) -> Any:
+    """The ledger's entry of a rebuild."""
+    at = datetime(2026, 3, 14, tzinfo=UTC)
+    names = [name for name in LEDGER_STREAMING.schema.names if name.endswith("_count")]
+    return LedgerEntry(1, batch_id, NO_BATCH, at, at, {}, {}, {}, dict.fromkeys(names, 0)).to_rows()
