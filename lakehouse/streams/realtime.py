@@ -35,7 +35,6 @@ from lakehouse.transforms.realtime import LIVE_EVENTS, LIVE_TOPICS, judge
 log = logging.getLogger(__name__)
 
 NAME = "realtime"
-_NICENESS = 5
 _REFRESH_SECONDS = 30
 _RESTART_SHARE = 0.01
 """A catalogue in which more than this share of the products is new or changed is taken up at once, by a restart of the query."""
@@ -112,7 +111,6 @@ class Lane:
 
 def run(settings: Settings) -> None:
     """Judge until told to stop. Raises a GlobalMartError when it cannot go on."""
-    os.nice(_NICENESS)  # the durable path comes first
     pulse = Pulse(settings, NAME)
     stop = stop_on_signals()
 

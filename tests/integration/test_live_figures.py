@@ -2,97 +2,38 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import duckdb
 import pyarrow as pa
 import pytest
-from conftest import Stack, wait_for
-from kafka import KafkaProducer
-from records import event_id, text
-from settling import settle, wait_taken
+from live_lake import PRODUCT
 
 from lakehouse import tables as t
 from lakehouse.contracts import CONTRACTS
 from lakehouse.live.base import newest
 from lakehouse.live.board import ORDERS, SALES, Board
-from lakehouse.settings import CHECKOUT, Settings
+from lakehouse.settings import Settings
 from lakehouse.storage import open_table
 from lakehouse.transforms.watermarks import shop_watermark
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1800)]
 
-FAULTS = {"duplicates": 0.03, "late": 0.1, "malformed": 0.02, "violations": 0.03}
 PRODUCT_COUNT = 250_000
-PRODUCT = "P0000042"
 
 
 @pytest.fixture(scope="module")
-def settings(stack: Stack) -> Settings:
-    """The stream has taken the whole catalogue and two runs of traffic, and was killed in the middle of the second."""
-    settings = stack("kafka", "minio", "streaming")
-    with traffic("15s", "--catalogue") as first:
-        assert first.wait(600) == 0
-    wait_taken(settings)
-    before = open_table(settings, t.TRANSACTIONS).version()
-    with traffic("20s", "--no-catalogue") as second:
-        wait_for(lambda: open_table(settings, t.TRANSACTIONS).version() > before, "sales of the second run", 300)
-        pid = stack.kill("streaming", signal.SIGKILL)
-        stack.wait_healthy("streaming", after_pid=pid, seconds=300)
-        assert second.wait(600) == 0
-    wait_taken(settings)
-    for number, change in enumerate((-1_000_000, 2_000_000)):
-        move_stock(settings, number, change)
-        wait_taken(settings)
-    settle(settings)
-    return settings
-
-
-@contextmanager
-def traffic(duration: str, *options: str) -> Iterator[subprocess.Popen[bytes]]:
-    """500 records a second of one world with faults, as long as the context lasts at most."""
-    faults = [word for name, share in FAULTS.items() for word in (f"--{name}", str(share))]
-    command = [sys.executable, "-m", "ingestion", "--rate", "500", "--duration", duration, "--seed", "51", "--json"]
-    running = subprocess.Popen([*command, *options, *faults], cwd=CHECKOUT, stdout=subprocess.DEVNULL)
-    try:
-        yield running
-    finally:
-        running.kill()
-        running.wait()
-
-
-def move_stock(settings: Settings, number: int, change: int) -> None:
-    """Send an inventory event about PRODUCT."""
-    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    value = text(
-        "inventory_events",
-        event_id=event_id(51_000 + number),
-        product_id=PRODUCT,
-        change=change,
-        timestamp=now,
-        reason="correction",
-    )
-    producer = KafkaProducer(bootstrap_servers=settings.kafka_bootstrap_servers)
-    producer.send("inventory_events", value, PRODUCT.encode()).get(30)
-    producer.close()
-
-
-@pytest.fixture(scope="module")
-def lake(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
+def lake(live_lake: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
     """All tables under their names, times without zone (UTC); tables of snapshots once read, the ledger apart."""
     con = duckdb.connect()
     con.execute("SET TimeZone = 'UTC'")
     for table in t.TABLES:
         if table.owner != "streaming" or table.path in (t.BRONZE_EVENTS.path, t.LEDGER_STREAMING.path):
             continue
-        rows = open_table(settings, table).to_pyarrow_dataset().to_table().select(table.schema.names)
+        rows = open_table(live_lake, table).to_pyarrow_dataset().to_table().select(table.schema.names)
         con.register(table.name, plain(newest(rows, table) if table.reading == "snapshots" else rows))
-    con.register("ledger", ledger(settings))
+    con.register("ledger", ledger(live_lake))
     yield con
     con.close()
 

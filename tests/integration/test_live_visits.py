@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
-import sys
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
 import pytest
 from cart_oracle import carts
-from conftest import Stack
-from kafka import KafkaProducer
+from live_lake import VISITOR
 from pyspark.sql import SparkSession
-from records import event_id, text
-from settling import settle, wait_taken
 from shop_events import Event, current
 
 from lakehouse.catalogue import Catalogue
 from lakehouse.ledger import last_entry
 from lakehouse.live.base import Lake
-from lakehouse.settings import CHECKOUT, Settings
+from lakehouse.settings import Settings
 from lakehouse.storage import open_table
 from lakehouse.tables import CART_EVENTS, CARTS, LEDGER_STREAMING, PRODUCT_VIEWS, SESSIONS, TRANSACTIONS, Table
 from lakehouse.transforms.sessions import COLUMNS, sessions
@@ -30,54 +23,15 @@ from lakehouse.transforms.watermarks import shop_watermark
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1800)]
 
-FAULTS = ["--late", "0.15", "--duplicates", "0.03", "--violations", "0.02", "--no-catalogue", "--json"]
-VISITOR = "late-visitor"
 EVENT = ["user_id", "timestamp", "country", "topic", "partition", "offset"]
 LINE = ["product_id", "quantity", "price"]
 
 
 @pytest.fixture(scope="module")
-def settings(stack: Stack) -> Settings:
-    """The stream has taken a history and live traffic, much of it late, and a visitor whose bridging view came 30 hours late after a kill."""
-    settings = stack("kafka", "minio", "streaming")
-    began = (datetime.now(UTC) - timedelta(hours=30)).replace(microsecond=0)
-    generate("--history", "36h", "--scale", "0.002", "--seed", "61")
-    restart(stack)
-    generate("--rate", "300", "--duration", "10s", "--seed", "62")
-    wait_taken(settings)
-    see(settings, 0, began, began + timedelta(minutes=50))
-    wait_taken(settings)
-    restart(stack)
-    see(settings, 2, began + timedelta(minutes=25))
-    settle(settings)
-    return settings
-
-
-def generate(*options: str) -> None:
-    command = [sys.executable, "-m", "ingestion", *options, *FAULTS]
-    subprocess.run(command, cwd=CHECKOUT, check=True, stdout=subprocess.DEVNULL)
-
-
-def restart(stack: Stack) -> None:
-    pid = stack.kill("streaming", signal.SIGKILL)
-    stack.wait_healthy("streaming", after_pid=pid, seconds=300)
-
-
-def see(settings: Settings, number: int, *times: datetime) -> None:
-    """Send product views of VISITOR."""
-    producer = KafkaProducer(bootstrap_servers=settings.kafka_bootstrap_servers)
-    for place, time in enumerate(times, start=number):
-        at = time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        value = text("product_views", event_id=event_id(61_000 + place), user_id=VISITOR, timestamp=at)
-        producer.send("product_views", value, VISITOR.encode()).get(30)
-    producer.close()
-
-
-@pytest.fixture(scope="module")
-def lake(settings: Settings) -> Lake:
+def lake(live_lake: Settings) -> Lake:
     """All tables as of the newest ledger entry."""
-    entry = last_entry(open_table(settings, LEDGER_STREAMING))
-    return Lake(settings, entry.table_versions, shop_watermark(entry.watermarks))
+    entry = last_entry(open_table(live_lake, LEDGER_STREAMING))
+    return Lake(live_lake, entry.table_versions, shop_watermark(entry.watermarks))
 
 
 @pytest.fixture(scope="module")
@@ -111,9 +65,6 @@ def test_a_view_thirty_hours_late_after_a_kill_joined_two_sessions(lake):
 
     mine = [row for row in current(lake, SESSIONS) if row["user_id"] == VISITOR]
     assert short(mine) == [(3, 50.0)]
-    written = lake.read(SESSIONS, ["user_id", "started_at", "is_retracted"]).to_pylist()
-    retracted = [row for row in written if row["user_id"] == VISITOR and row["is_retracted"]]
-    assert {row["started_at"] for row in retracted} == {mine[0]["started_at"] + timedelta(minutes=50)}
 
 
 def test_carts_of_the_stream_equal_a_replay_of_silver(lake, silver):
