@@ -122,11 +122,7 @@ class GoldTable:
             version = delta.version()
             commit = self.commit(version)
             dataset = delta.to_pyarrow_dataset()
-            # Little is read ahead: memory is that of a row group or two, whatever the table's size.
-            scanner = dataset.scanner(
-                filter=where(dataset), batch_size=_BATCH_ROWS, batch_readahead=1, fragment_readahead=1
-            )
-            reader = scanner.to_reader()
+            rows = _by_row_group(dataset, where(dataset))
         except TableNotFoundError:
             return None
         except (OSError, DeltaError, pa.ArrowException, ValueError) as error:
@@ -135,7 +131,7 @@ class GoldTable:
             raise SourceError(
                 f"The log of {self.table.path} has no commit {version}: the table is damaged, rebuild it."
             )
-        batches = pa.RecordBatchReader.from_batches(self._schema, self._shaped(reader, version))
+        batches = pa.RecordBatchReader.from_batches(self._schema, self._shaped(rows, version))
         return Snapshot(version, commit.digest, commit.committed_at, batches)
 
     def added_rows(self, commits: list[Commit]) -> pa.RecordBatchReader:
@@ -150,8 +146,8 @@ class GoldTable:
                     for batch in pq.ParquetFile(file).iter_batches(_BATCH_ROWS):
                         yield self._shape(batch, commit.version, added.get("partitionValues") or {})
 
-    def _shaped(self, reader: pa.RecordBatchReader, version: int) -> Iterator[pa.RecordBatch]:
-        for batch in reader:
+    def _shaped(self, rows: Iterator[pa.RecordBatch], version: int) -> Iterator[pa.RecordBatch]:
+        for batch in rows:
             yield self._shape(batch, version, {})
 
     def _shape(self, batch: pa.RecordBatch, version: int, partition: dict[str, str | None]) -> pa.RecordBatch:
@@ -175,6 +171,13 @@ class GoldTable:
 
     def _error(self, what: str, error: Exception) -> SourceError:
         return SourceError(f"{self.table.path}: {what} cannot be read ({first_line(error)}).")
+
+
+def _by_row_group(dataset: pads.Dataset, where: pc.Expression | None) -> Iterator[pa.RecordBatch]:
+    """The rows that pass, one row group in memory at a time: a scan of the dataset would read some files ahead as a whole."""
+    for file in dataset.get_fragments(where):
+        for group in file.split_by_row_group(where, dataset.schema):
+            yield from group.to_batches(dataset.schema, filter=where, batch_size=_BATCH_ROWS)
 
 
 def first_line(error: Exception) -> str:
