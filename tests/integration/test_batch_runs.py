@@ -143,18 +143,18 @@ def test_a_run_killed_at_each_asset_leaves_whole_tables_and_the_next_run_makes_e
 
 @pytest.fixture
 def daemon(stack: Stack, home: Settings) -> Iterator[Settings]:
-    """Dagster's daemon and the alert desk, on a lake of the test's own."""
-    settings = own_lake(home)
+    """Dagster's daemon and the alert desk on a lake of the test's own; the settings of who writes silver there."""
     env_file = stack.home / ".env"
     before = env_file.read_text()
-    env_file.write_text(f"{before}GLOBALMART_LAKE_URI={settings.lake_uri}\n")
+    env_file.write_text(f"{before}GLOBALMART_LAKE_URI={home.lake_uri}/test-{uuid4().hex}\n")
     try:
         stack("kafka", "minio", "postgres", "desk", "dagster-webserver", "dagster-daemon")
-        yield settings
+        yield stack.settings("streaming")
     finally:
         env_file.write_text(before)
         for name in ("dagster-daemon", "dagster-webserver", "desk"):
             stack.stop(name)
+        stack("minio")  # gives the services their rights on the lake back
 
 
 def test_the_daemon_makes_a_day_once_it_is_over_again_when_killed_and_tells_of_what_fails(
@@ -175,11 +175,11 @@ def test_the_daemon_makes_a_day_once_it_is_over_again_when_killed_and_tells_of_w
 
     fill(daemon, FIRST, 3)
     reach(daemon, "2026-03-03T12:00:00+00:00")
-    first = wait_for(started, "the run of the day that is over", 120)
+    first = wait_for(started, "the run of the day that is over", 600)
     assert first is not None
     os.kill(int(first.tags[PROCESS_TAG].rsplit(":", 2)[1]), signal.SIGKILL)
     wait_for(lambda: any(run.status is dg.DagsterRunStatus.SUCCESS for run in instance.get_runs(
-        dg.RunsFilter(tags={"dagster/partition": "2026-03-02"}))), "the run that was started again", 300)  # fmt: skip
+        dg.RunsFilter(tags={"dagster/partition": "2026-03-02"}))), "the run that was started again", 1200)  # fmt: skip
     assert {row[0] for row in content(daemon, CUSTOMER_RFM)} == {date(2026, 3, 2)}
     assert alerts("open") == set()  # a run that is started again has nothing to tell
 
@@ -187,12 +187,12 @@ def test_the_daemon_makes_a_day_once_it_is_over_again_when_killed_and_tells_of_w
     append(daemon, TRANSACTIONS, [bad])
     reach(daemon, "2026-03-04T12:00:00+00:00", batch_id=2)
     told = {"run_failed|daily 2026-03-03", "check_failed|silver/transactions|expectations|2026-03-03"}
-    wait_for(lambda: alerts("open") >= told, "an alert of the run that failed, and one of the check", 300)
+    wait_for(lambda: alerts("open") >= told, "an alert of the run that failed, and one of the check", 1200)
     assert {row[0] for row in content(daemon, CUSTOMER_RFM)} == {date(2026, 3, 2)}
 
     open_table(daemon, TRANSACTIONS).delete("transaction_id = 'bad'")
     reach(daemon, "2026-03-04T12:00:00+00:00", batch_id=3)
-    again = start(daemon, jars_dir, "orchestration.materialize", "--day", "2026-03-03")
+    again = start(load_settings("batch"), jars_dir, "orchestration.materialize", "--day", "2026-03-03")
     lines, _ = again.communicate()
     assert again.returncode == 0, lines
-    wait_for(lambda: alerts("resolved") >= told, "both alerts resolved", 120)
+    wait_for(lambda: alerts("resolved") >= told, "both alerts resolved", 300)
