@@ -25,7 +25,6 @@ from lakehouse.tables import (
     CUSTOMER_RFM,
     FACT_SALES,
     LEDGER_STREAMING,
-    SALES_TRENDS,
     SESSIONS,
     TABLES,
     TRANSACTION_ITEMS,

@@ -84,6 +84,14 @@ def test_a_young_shop_gets_finite_predictions(rows: list[tuple[int, int, int, in
     assert np.all(np.isfinite(predicted) & (predicted >= 0) & (predicted <= 90))
 
 
+def test_where_the_formula_is_nothing_by_nothing_its_limit_is_expected() -> None:
+    given = histories((0, 0, 5, 1), (2, 3, 5, 1), (9, 38, 38, 1))
+    at, below, above = (
+        purchase_model.expected_purchases(PurchaseModel(0.9, 35.0, a, 3.0), given, 90) for a in (1.0, 0.999, 1.001)
+    )
+    assert at == pytest.approx((below + above) / 2, rel=1e-5)
+
+
 def test_the_spend_likelihood_is_the_mixture_of_gammas() -> None:
     # x purchases of gamma(p, rate): their mean is gamma(p x, rate x); the rate is gamma(q, v)
     p, q, v = 2.0, 3.5, 40.0
