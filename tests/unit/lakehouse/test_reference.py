@@ -53,4 +53,4 @@ def test_every_mart_is_in_the_diagram_of_sources_and_says_its_definition_with_a_
         assert f"--> {mart.name}\n" in text
         words = "\n".join(definition(mart))
         assert words in text.split(f"## `{mart.path}`\n")[1].split("\n## ")[0]
-        assert re.search(r"https://|, (19|20)\d\d|, chapter", words), mart.path
+        assert re.search(r"https://|\b(19|20)\d\d\b|, chapter", words), mart.path
