@@ -9,11 +9,11 @@ from typing import Any
 import dagster as dg
 from dagster_pyspark import PySparkResource
 from pydantic import Field, PrivateAttr
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame
 
 from lakehouse import batch
 from lakehouse.lease import Lease
-from lakehouse.session import build_session
+from lakehouse.session import own_session
 from lakehouse.settings import Settings, load_settings
 from lakehouse.tables import Table
 
@@ -31,20 +31,13 @@ class LakehouseSpark(PySparkResource):
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Generator[LakehouseSpark, None, None]:
         settings = load_settings("batch")
-        with Lease(settings, "batch"), self._session(settings, context.run.run_id if context.run else ""):
+        name = f"globalmart-batch {context.run.run_id if context.run else ''}"
+        with (
+            Lease(settings, "batch"),
+            own_session(settings, name, settings.batch_memory_gb, self.spark_config) as session,
+        ):
+            self._settings, self._spark_session, self._cut = settings, session, None
             yield self
-
-    @contextmanager
-    def _session(self, settings: Settings, run_id: str) -> Generator[None, None, None]:
-        """A session that was there before stays: only what this run started is stopped."""
-        was_running = SparkSession.getActiveSession() is not None
-        session = build_session(settings, f"globalmart-batch {run_id}", settings.batch_memory_gb, self.spark_config)
-        self._settings, self._spark_session, self._cut = settings, session, None
-        try:
-            yield
-        finally:
-            if not was_running:
-                session.stop()
 
     @property
     def settings(self) -> Settings:
