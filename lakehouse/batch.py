@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import pyspark.sql.functions as F
 from delta.tables import DeltaTable
@@ -18,6 +19,9 @@ from lakehouse.errors import GlobalMartError
 from lakehouse.settings import Settings
 from lakehouse.storage import exists, open_table, spark_uri
 from lakehouse.tables import LEDGER_STREAMING, Table
+
+# By session: what was opened at a version, which never changes
+_OPENED: WeakKeyDictionary[SparkSession, dict[tuple[str, int], DataFrame]] = WeakKeyDictionary()
 
 
 class TableMissingError(GlobalMartError):
@@ -66,11 +70,14 @@ def version_at(settings: Settings, table: Table, versions: Mapping[str, int]) ->
 
 
 def read(spark: SparkSession, settings: Settings, table: Table, version: int | None = None) -> DataFrame:
-    """The rows of `table`, at `version` where given."""
-    reader = spark.read.format("delta")
-    if version is not None:
-        reader = reader.option("versionAsOf", version)
-    return reader.load(spark_uri(settings, table))
+    """The rows of `table`, at `version` where given: then the same frame each time, for Delta makes the state of an older version anew."""
+    uri = spark_uri(settings, table)
+    if version is None:
+        return spark.read.format("delta").load(uri)
+    kept = _OPENED.setdefault(spark, {})
+    if (uri, version) not in kept:
+        kept[uri, version] = spark.read.format("delta").option("versionAsOf", version).load(uri)
+    return kept[uri, version]
 
 
 def create(spark: SparkSession, settings: Settings, table: Table) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
@@ -80,3 +82,17 @@ def build_session(settings: Settings, name: str, memory_gb: float, extra: dict[s
     session = builder.getOrCreate()
     session.sparkContext.setLogLevel("ERROR")
     return session
+
+
+@contextmanager
+def own_session(
+    settings: Settings, name: str, memory_gb: float, extra: dict[str, str] | None = None, *, keep: bool = False
+) -> Iterator[SparkSession]:
+    """As `build_session`, and stopped in the end; a session that was there before stays, and so does one to `keep`."""
+    was_running = SparkSession.getActiveSession() is not None
+    session = build_session(settings, name, memory_gb, extra)
+    try:
+        yield session
+    finally:
+        if not was_running and not keep:
+            session.stop()

@@ -10,12 +10,12 @@ from typing import Any
 import dagster as dg
 from dagster_pyspark import PySparkResource
 from pydantic import Field, PrivateAttr
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame
 
 from lakehouse import batch
 from lakehouse.lease import Lease
 from lakehouse.progress import progress
-from lakehouse.session import build_session
+from lakehouse.session import own_session
 from lakehouse.settings import Settings, load_settings
 from lakehouse.streams.jvm import adopt_jvm, forget_jvm, wait_for_old_jvm
 from lakehouse.tables import Table
@@ -42,22 +42,15 @@ class LakehouseSpark(PySparkResource):
         with Lease(settings, "batch", patience_seconds=patience, say=say):
             _introduce(context, settings)
             wait_for_old_jvm(settings, "batch")
-            with self._session(settings, context.run.run_id if context.run else ""):
-                yield self
-
-    @contextmanager
-    def _session(self, settings: Settings, run_id: str) -> Generator[None, None, None]:
-        """A session that was there before stays: only what this run started is stopped."""
-        was_running = SparkSession.getActiveSession() is not None
-        session = build_session(settings, f"globalmart-batch {run_id}", settings.batch_memory_gb, self.spark_config)
-        self._settings, self._spark_session, self._cut = settings, session, None
-        adopt_jvm(settings, session, "batch")
-        try:
-            yield
-        finally:
-            if not was_running and not self.keeps_session:
-                session.stop()
-            forget_jvm(settings, "batch")
+            name = f"globalmart-batch {context.run.run_id if context.run else ''}"
+            session = own_session(settings, name, settings.batch_memory_gb, self.spark_config, keep=self.keeps_session)
+            try:
+                with session as self._spark_session:
+                    self._settings, self._cut = settings, None
+                    adopt_jvm(settings, self._spark_session, "batch")
+                    yield self
+            finally:
+                forget_jvm(settings, "batch")
 
     @property
     def settings(self) -> Settings:

@@ -26,6 +26,7 @@ Values = NDArray[np.float64]
 # customers, but it keeps the fit of a young shop, in which nobody has come back yet, from running away. alpha is in days.
 _PRIOR = {"r": 1.0, "alpha": 30.0, "a": 1.0, "b": 3.0}
 _PRIOR_WIDTH = 2.0
+_NEAR_ONE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,9 @@ def expected_purchases(model: PurchaseModel, histories: Histories, days: int) ->
 
     Euler's transformation turns its hypergeometric function, whose value overflows for frequent buyers, into one of small parameters.
     """
-    r, alpha, a, b = model.r, model.alpha, model.a, model.b
+    r, alpha, b = model.r, model.alpha, model.b
+    # At a = 1, where a young shop's prior is, the formula is 0 / 0; so near to it, its value is that of the limit to six digits.
+    a = model.a if abs(model.a - 1) > _NEAR_ONE else 1 + _NEAR_ONE
     x, age = histories.frequency, histories.age
     left = (alpha + age) / (alpha + age + days)
     unspent = left ** (a - 1) * hyp2f1(a + b - 1 - r, a - 1, a + b + x - 1, 1 - left)

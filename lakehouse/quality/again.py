@@ -7,7 +7,7 @@ from datetime import date
 from lakehouse import batch
 from lakehouse.quality.check import Report, validate
 from lakehouse.quality.views import look
-from lakehouse.session import build_session
+from lakehouse.session import own_session
 from lakehouse.settings import Settings
 from lakehouse.tables import Table
 
@@ -21,9 +21,6 @@ def judge(settings: Settings, table: Table, day: date | None) -> tuple[Report, d
         day = None
     elif day is None:
         day = batch.last_day(settings, table)
-    spark = build_session(settings, f"globalmart-quality {table.path}", settings.batch_memory_gb)
-    try:
+    with own_session(settings, f"globalmart-quality {table.path}", settings.batch_memory_gb) as spark:
         rows, views = look(spark, settings, table, day, batch.cut(spark, settings))
         return validate(rows, table, views), day
-    finally:
-        spark.stop()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 
 import pyarrow as pa
 
-from lakehouse.tables import TABLES
+from lakehouse.daily import MARTS
+from lakehouse.tables import CUSTOMER_LIFETIME_VALUE, CUSTOMER_RFM, SALES_TRENDS, TABLES, TRANSACTIONS
 from lakehouse.tables.base import Table
+from lakehouse.transforms.rfm import SEGMENTS
 
 _HEAD = """# The warehouse: dimensions, facts and marts
 
@@ -44,7 +47,27 @@ whole months), and has the number of the calendar year in which it begins.
 
 **Stock-out days.** `fact_inventory_daily` has a row for a product on each day on which its stock moved, and on each day that it began
 without stock. So counting `is_stock_out` counts the days; the level on a day without row is the last `closing_level`.
+
+**Marts** have one partition a day, and a run replaces it as a whole. They are made from silver at the run's cut, not from the facts: a mart
+looks back over days whose facts nobody may have made yet. The same rows at the same cut give the facts, so both agree; each mart's checks
+compare its sums with silver.
+
+```mermaid
+{sources}
+```
 """
+
+# Beyond the module in `lakehouse.marts` that has the mart's name
+DEFINED_IN = {
+    CUSTOMER_RFM.path: ("lakehouse.transforms.rfm",),
+    SALES_TRENDS.path: ("lakehouse.marts.sales_trends", "lakehouse.marts.forecast"),
+    CUSTOMER_LIFETIME_VALUE.path: (
+        "lakehouse.marts.customer_lifetime_value",
+        "lakehouse.marts.purchase_model",
+        "lakehouse.marts.spend_model",
+    ),
+}
+MADE_FROM = {CUSTOMER_RFM: (TRANSACTIONS,), **{mart.table: mart.sources for mart in MARTS}}
 
 # Fact, its column, the dimension whose key that is
 JOINS = (
@@ -63,7 +86,9 @@ JOINS = (
 
 def page() -> str:
     """The whole page as Markdown."""
-    return "\n".join([_HEAD.format(diagram=_diagram()), *(_section(table) for table in warehouse())])
+    return "\n".join(
+        [_HEAD.format(diagram=_diagram(), sources=_sources()), *(_section(table) for table in warehouse())]
+    )
 
 
 def warehouse() -> list[Table]:
@@ -87,6 +112,26 @@ def _diagram() -> str:
     return "\n".join(["erDiagram", *lines])
 
 
+def _sources() -> str:
+    """What each mart is made from, in Mermaid's words."""
+    edges = [f"    {source.view}[{source.path}] --> {mart.name}" for mart, made in MADE_FROM.items() for source in made]
+    return "\n".join(["flowchart LR", *edges]).replace(f"{CUSTOMER_RFM.view}[{CUSTOMER_RFM.path}]", CUSTOMER_RFM.name)
+
+
+def definition(table: Table) -> list[str]:
+    """Of a mart what its modules say of it, with their sources."""
+    if table not in MADE_FROM:
+        return []
+    found = []
+    for name in DEFINED_IN.get(table.path, (f"lakehouse.marts.{table.name}",)):
+        found += [f"*`{name}`*: {(importlib.import_module(name).__doc__ or '').strip()}", ""]
+    if table is CUSTOMER_RFM:
+        found += ["| r_score | value score 1 | 2 | 3 | 4 | 5 |", "|---|---|---|---|---|---|"]
+        found += [f"| {score} | {' | '.join(names)} |" for score, names in SEGMENTS.items()]
+        found += ["", "The value score is the mean of `f_score` and `m_score`, half a point rounded up.", ""]
+    return found
+
+
 def _word(kind: pa.DataType) -> str:
     """The type in one word, as diagrams want it."""
     return re.split(r"[ (]", _kind(kind))[0]
@@ -102,6 +147,7 @@ def _section(table: Table) -> str:
             "",
             f"One row: {table.grain}. Key: {keys}.{partitions}",
             "",
+            *definition(table),
             "| column | type | may be null | meaning |",
             "|---|---|---|---|",
             *rows,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Iterator
@@ -16,8 +17,10 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
+from lakehouse.batch import NotMadeError
 from lakehouse.lease import Lease
 from lakehouse.ledger import LedgerEntry
+from lakehouse.quality.command import UnknownTableError, rejected
 from lakehouse.quality.views import JUDGED
 from lakehouse.settings import Settings, load_settings
 from lakehouse.storage import delta_uri, open_table
@@ -25,6 +28,8 @@ from lakehouse.tables import (
     CUSTOMER_RFM,
     FACT_SALES,
     LEDGER_STREAMING,
+    PRODUCT_PERFORMANCE,
+    SALES_TRENDS,
     SESSIONS,
     TABLES,
     TRANSACTION_ITEMS,
@@ -120,6 +125,12 @@ def materialised(outcome: dg.ExecuteInProcessResult) -> dict[str, Any]:
     return {name: value.value for name, value in events[key(CUSTOMER_RFM)].metadata.items()}
 
 
+def check_pages(outcome: dg.ExecuteInProcessResult) -> dict[str, str]:
+    """By table the address of its page in Data Docs."""
+    checks = outcome.get_asset_check_evaluations()
+    return {check.asset_key.to_user_string(): str(check.metadata["data_docs"].value) for check in checks}
+
+
 def test_a_day_gives_the_literal_rows_passes_its_checks_and_says_what_it_did(
     lake: Settings, instance: dg.DagsterInstance
 ) -> None:
@@ -147,6 +158,18 @@ def test_a_day_gives_the_literal_rows_passes_its_checks_and_says_what_it_did(
     assert {c.asset_key.to_user_string(): c.passed for c in outcome.get_asset_check_evaluations()} == dict.fromkeys(
         {table.path for table in JUDGED}, True
     )
+    assert rows(lake, SALES_TRENDS, "period_type", "category", "country", "period_start", "revenue")[-1] == (
+        "week",
+        "books",
+        "all",
+        date(2026, 3, 9),
+        Decimal("0.60"),
+    )
+    assert sum(row[0] for row in rows(lake, PRODUCT_PERFORMANCE, "unit_count")) == 9
+    page = check_pages(outcome)[CUSTOMER_RFM.path]
+    assert page.startswith("http://127.0.0.1:8000/quality/runs/")
+    assert (lake.quality_dir / page.split("/quality/")[1]).is_file()
+    assert re.search(r"^quality: \d+\.\d of \d+\.\d s, \d+% of all steps' time$", "\n".join(summary(outcome)), re.M)
     assert rows(lake, FACT_SALES, "sales_date", "transaction_id", "line_amount") == [
         (date(2026, 3, 14), "t1", Decimal("0.30")),
         (date(2026, 3, 14), "t2", Decimal("0.30")),
@@ -197,8 +220,38 @@ def test_a_silver_row_that_contradicts_its_lines_stops_the_mart(lake: Settings, 
         "unexpected_count": 1,
         "samples": "transaction_id=t4, total_amount=9.99",
     }
-    for table in (CUSTOMER_RFM, FACT_SALES):
+    for table in (CUSTOMER_RFM, FACT_SALES, SALES_TRENDS):
         assert not DeltaTable.is_deltatable(delta_uri(lake, table))
+
+
+def test_the_rows_that_a_check_rejects_are_listed_masked(lake: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    sell_three(lake)
+    sell(lake, 4, "mallory", "2026-03-14T12:00:00.000Z", total="9.99")
+    rejected("silver/transactions", as_json=True)
+    found = json.loads(capsys.readouterr().out)
+    assert found == {
+        "table": "silver/transactions",
+        "day": None,
+        "row_count": 4,
+        "expectation_count": found["expectation_count"],
+        "rejected": [
+            {
+                "expectation": "total_amount is the sum of its lines",
+                "count": 1,
+                "rows": [{"transaction_id": "t4", "total_amount": "9.99"}],
+            }
+        ],
+    }
+    rejected("transaction_items")
+    told = capsys.readouterr().out
+    assert re.search(r"1 of \d+ expectations fail of the 4 rows of silver/transaction_items\.", told)
+    assert re.search(r"transaction_id +amount +total_amount\s+t4 +0\.30 +9\.99", told)
+    rejected("silver/users")
+    assert re.search(r"All \d+ expectations hold of the 0 rows of silver/users\.", capsys.readouterr().out)
+    with pytest.raises(NotMadeError, match=r"gold/customer_rfm has not been made for any day yet"):
+        rejected("gold/customer_rfm")
+    with pytest.raises(UnknownTableError, match="No table 'bronze/events' is judged"):
+        rejected("bronze/events")
 
 
 def test_before_the_stream_has_written_the_run_says_what_to_do(lake: Settings, instance: dg.DagsterInstance) -> None:
