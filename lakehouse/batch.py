@@ -127,15 +127,16 @@ def last_write(spark: SparkSession, settings: Settings, table: Table, day: date 
     raise LookupError(f"{table.path} has no commit for {day or 'its rows'}.")
 
 
-def last_write_before(spark: SparkSession, settings: Settings, table: Table, day: date) -> tuple[date, Written] | None:
+def last_write_before(settings: Settings, table: Table, day: date) -> tuple[date, Written] | None:
     """The last day before `day` that a table with daily partitions was made for, and the last commit that made it; None without one."""
     if not exists(settings, table):
         return None
     found: dict[date, Written] = {}
-    for version, note in _notes(spark, settings, table):
+    for commit in open_table(settings, table).history():  # newest first
+        note = json.loads(commit.get("userMetadata") or "{}")
         for made in map(date.fromisoformat, note.get("days", ())):
             if made < day:
-                found.setdefault(made, Written(version, note["sources"], note.get("batches", {})))
+                found.setdefault(made, Written(commit["version"], note["sources"], note.get("batches", {})))
     return max(found.items(), default=None)
 
 

@@ -82,7 +82,7 @@ def _digest(rows: DataFrame) -> tuple[object, ...]:
 
 def _state(spark: SparkSession, settings: Settings, day: date, version: int, last: int) -> State | str:
     """What the last day before `day` is made from; in words, why it does not fit."""
-    found = batch.last_write_before(spark, settings, CUSTOMER_RFM, day)
+    found = batch.last_write_before(settings, CUSTOMER_RFM, day)
     if found is None:
         return "no earlier day is there"
     as_of_date, written = found
