@@ -114,16 +114,17 @@ def cut_points(customers: DataFrame) -> Cuts:
     are first counted in steps of 10 USD, and then one by one only in the steps in which the share of customers passes that of a score.
     """
     step = F.expr(f"bigint(monetary) div {_STEP}")
-    values = {"r": -F.col("recency_days"), "f": F.col("frequency"), "m": step}
-    counted = [_counted(customers, value.cast("bigint"), name) for name, value in values.items()]
+    keyed = customers.select((-F.col("recency_days")).alias("r"), F.col("frequency").alias("f"), step.alias("m"), "n")
+    grouped = keyed.groupingSets([[F.col(name)] for name in MEASURES], *MEASURES).agg(F.sum("n").alias("n"))
     counts: dict[str, dict[int, int]] = {name: {} for name in MEASURES}
-    for row in reduce(DataFrame.unionByName, counted).collect():
-        counts[row["measure"]][row["value"]] = row["n"]
+    for row in grouped.collect():
+        name = next(name for name in MEASURES if row[name] is not None)
+        counts[name][row[name]] = row["n"]
     cut_steps = sorted(set(cuts(counts["m"])))
     money = {Decimal(one * _STEP): n for one, n in counts["m"].items() if one not in cut_steps}
     if cut_steps:
-        close = _counted(customers.where(step.isin(cut_steps)), F.col("monetary"), "m")
-        money |= {row["value"]: row["n"] for row in close.collect()}
+        close = customers.where(step.isin(cut_steps)).groupBy("monetary").agg(F.sum("n").alias("n"))
+        money |= {row["monetary"]: row["n"] for row in close.collect()}
     return Cuts(tuple(-value for value in cuts(counts["r"])), cuts(counts["f"]), cuts(money))
 
 
@@ -154,12 +155,6 @@ def scored(customers: DataFrame, cuts: Cuts, as_of_date: date) -> DataFrame:
         .withColumn("segment", F.element_at(names, (r - 1) * SCORES + value))
         .select(*[column.name for column in CUSTOMER_RFM.columns])
     )
-
-
-def _counted(customers: DataFrame, value: Column, measure: str) -> DataFrame:
-    """`measure`, `value` and `n`: how many customers have it."""
-    counts = customers.groupBy(value.alias("value")).agg(F.sum("n").alias("n"))
-    return counts.select(F.lit(measure).alias("measure"), "value", "n")
 
 
 def _score(reached: Iterable[Column]) -> Column:

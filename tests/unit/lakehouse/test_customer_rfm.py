@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from rfm_orders import Order, in_full, silver
 
-from lakehouse import customer_rfm
+from lakehouse import batch, customer_rfm
 from lakehouse.customer_rfm import Made, differences
 from lakehouse.ledger import NO_BATCH, LedgerEntry
 from lakehouse.settings import Settings
 from lakehouse.storage import delta_uri, open_table
 from lakehouse.tables import CUSTOMER_RFM, LEDGER_STREAMING, TRANSACTIONS
+from lakehouse.transforms.rfm_increment import State
 
 D12, D13, D14, D16 = (date(2026, 3, day) for day in (12, 13, 14, 16))
 FIRST: list[Order] = [
@@ -54,7 +57,8 @@ def rows(settings: Settings, day: date) -> list[tuple[Any, ...]]:
 def test_days_in_order_late_twice_and_left_out_are_increments_with_the_rows_of_a_full_computation(
     spark: SparkSession, lake: Settings
 ) -> None:
-    assert not make(spark, lake, D13).is_increment
+    made = make(spark, lake, D13)
+    assert (made.is_increment, made.reason) == (False, "in full: no earlier day is there")
     before = rows(lake, D13)
     assert before == in_full(FIRST, D13)
     add(lake, SECOND)
@@ -65,45 +69,58 @@ def test_days_in_order_late_twice_and_left_out_are_increments_with_the_rows_of_a
     assert rows(lake, D13) == before
     assert make(spark, lake, D16).is_increment
     assert rows(lake, D16) == in_full(FIRST + SECOND, D16)
-    assert differences(spark, lake, D16) == 0
-    made = make(spark, lake, D12)  # a day that is filled in afterwards has none before it, and is none for later ones
-    assert (made.is_increment, made.reason) == (False, "in full: no earlier day is there")
-    assert rows(lake, D12) == in_full(FIRST + SECOND, D12)
-    assert make(spark, lake, D14).reason.startswith("2026-03-13 and")
-
-
-def test_what_does_not_fit_is_computed_in_full_and_says_why(
-    spark: SparkSession, lake: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    add(lake, SECOND)
-    assert not make(spark, lake, D13).is_increment
-    with monkeypatch.context() as few:
-        few.setattr(customer_rfm, "MOST_TOUCHED", 1)
-        assert make(spark, lake, D14).reason == "in full: 4 customers have changed since 2026-03-13"
-    assert rows(lake, D14) == in_full(FIRST + SECOND, D14)
-    older = customer_rfm.make(spark, lake, D14, 0)
-    assert older.reason == "in full: 2026-03-13 has seen more of silver/transactions than there is now"
-    assert rows(lake, D14) == in_full(FIRST, D14)
-    write_deltalake(delta_uri(lake, LEDGER_STREAMING), swap_entry(4), mode="append")
-    write_deltalake(delta_uri(lake, TRANSACTIONS), silver(SECOND), mode="overwrite")
-    made = make(spark, lake, D14)
-    assert made.reason == "in full: silver/transactions was rebuilt after 2026-03-13 was made"
-    assert rows(lake, D14) == in_full(SECOND, D14)
 
 
 def test_a_state_that_is_wrong_is_found_by_the_full_computation_and_one_without_rows_is_not_used(
     spark: SparkSession, lake: Settings
 ) -> None:
     make(spark, lake, D13)
-    table = open_table(lake, CUSTOMER_RFM)
-    table.update(predicate="user_id = 'bob'", updates={"frequency": "7"})
+    assert differences(spark, lake, D13) == 0
+    open_table(lake, CUSTOMER_RFM).update(predicate="user_id = 'bob'", updates={"frequency": "7"})
     assert make(spark, lake, D14).is_increment
     assert (
         differences(spark, lake, D14) == 4
     )  # two rows that are there and two that should be: scores are of all customers
     open_table(lake, CUSTOMER_RFM).delete("as_of_date = '2026-03-13'")
     assert make(spark, lake, D14).reason == "in full: 2026-03-13 has no rows"
-    assert differences(spark, lake, D14) == 0
+    assert rows(lake, D14) == in_full(FIRST, D14)
+
+
+def test_only_a_day_whose_commit_fits_what_silver_is_now_is_a_state(spark: SparkSession, lake: Settings) -> None:
+    def state(day: date, version: int, last: int) -> State | str:
+        return customer_rfm._state(spark, lake, day, version, last)
+
+    batch.replace_days(kept(spark, "ada"), lake, CUSTOMER_RFM, [D13], {TRANSACTIONS.path: 4}, {TRANSACTIONS.path: 3})
+    assert state(D14, 5, 9) == State(D13, 3)
+    assert state(D13, 5, 9) == state(D12, 5, 9) == "no earlier day is there"
+    assert state(date(2027, 3, 13), 5, 9) == "2026-03-13 shares no day with the window"
+    assert state(date(2027, 3, 12), 5, 9) == State(D13, 3)
+    seen_more = "2026-03-13 has seen more of silver/transactions than there is now"
+    assert state(D14, 3, 9) == state(D14, 5, 2) == seen_more
+    write_deltalake(delta_uri(lake, LEDGER_STREAMING), swap_entry(3), mode="append")
+    assert state(D14, 5, 9) == State(D13, 3)
+    write_deltalake(delta_uri(lake, LEDGER_STREAMING), swap_entry(4), mode="append")
+    assert state(D14, 5, 9) == "silver/transactions was rebuilt after 2026-03-13 was made"
+    batch.replace_day(kept(spark, "ada"), lake, CUSTOMER_RFM, D13, {TRANSACTIONS.path: 5})
+    assert state(D14, 5, 9) == "the commit of 2026-03-13 does not say what it has seen"
+
+
+def test_a_flood_of_changes_is_computed_in_full(
+    spark: SparkSession, lake: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    silver_rows = spark.createDataFrame(silver(FIRST))
+    batch.replace_days(kept(spark, "ada"), lake, CUSTOMER_RFM, [D13], {}, {})
+    monkeypatch.setattr(customer_rfm, "MOST_TOUCHED", 1)
+    plan = customer_rfm._increment(spark, lake, silver_rows, D14, State(D13, 1))
+    assert plan.reason == "in full: 3 customers have changed since 2026-03-13"
+    assert {row["user_id"] for row in plan.customers.collect()} == {"bob", "eve"}
+    plan.customers.unpersist()
+
+
+def kept(spark: SparkSession, user: str) -> DataFrame:
+    """A row of the 13th."""
+    values = [D13, user, 364, 1, Decimal("5.00"), 5, 5, 5, "champions"]
+    return spark.createDataFrame(pa.table([[value] for value in values], schema=CUSTOMER_RFM.schema))
 
 
 def swap_entry(batch_id: int) -> Any:
