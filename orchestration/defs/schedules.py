@@ -1,7 +1,5 @@
 """Jobs and schedules: what runs together, and what is due by the clock. What is due by the stream is in `sensors`."""
 
-from datetime import UTC, timedelta
-
 import dagster as dg
 
 from lakehouse.quality.views import JUDGED
@@ -34,19 +32,14 @@ daily = dg.define_asset_job(
 rfm_in_full = dg.define_asset_job(
     "rfm_in_full",
     selection=IN_FULL,
-    partitions_def=DAILY,
     executor_def=dg.in_process_executor,
-    description="The RFM of one UTC day is computed in full and compared with the rows that the day was given.",
+    description="The newest day of RFM is computed in full and compared with the rows that the day was given.",
 )
 
-
-# On Sundays, when the day's run is over.
-@dg.schedule(
+every_week = dg.ScheduleDefinition(
+    name="every_week",
     job=rfm_in_full,
-    cron_schedule="0 4 * * 0",
+    cron_schedule="0 4 * * 0",  # on Sundays, when the day's run is over
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.RUNNING,
 )
-def every_week(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
-    yesterday = context.scheduled_execution_time.astimezone(UTC).date() - timedelta(days=1)
-    return dg.RunRequest(partition_key=yesterday.isoformat())
