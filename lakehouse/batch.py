@@ -58,7 +58,7 @@ def cut(spark: SparkSession, settings: Settings) -> dict[str, int]:
     return dict(row["versions"] or {})
 
 
-def version_at(settings: Settings, table: Table, versions: dict[str, int]) -> int:
+def version_at(settings: Settings, table: Table, versions: Mapping[str, int]) -> int:
     """The version of `table` in a cut; its newest where the cut does not name it. Raises TableMissingError."""
     if table.path in versions:
         return versions[table.path]

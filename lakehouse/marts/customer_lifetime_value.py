@@ -107,7 +107,8 @@ def _sorted(rows: DataFrame, *keys: str) -> pa.Table:
 
 
 def _numbers(rows: pa.Table, name: str) -> NDArray[np.int64]:
-    return rows[name].to_numpy().astype(np.int64)
+    numbers: NDArray[np.int64] = rows[name].to_numpy().astype(np.int64)
+    return numbers
 
 
 def _histories(equal: pa.Table) -> Histories:

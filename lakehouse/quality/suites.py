@@ -26,7 +26,7 @@ from lakehouse.tables import Table
 ROW_COUNT = ""  # stands in place of a rule's name where a query says how many rows there are
 
 
-class BrokenRules(gxe.UnexpectedRowsExpectation):
+class BrokenRules(gxe.UnexpectedRowsExpectation):  # type: ignore[misc]  # Great Expectations is not followed
     """The query returns a row with `rule` and `offender_count` for each broken rule, and one with `ROW_COUNT` and the number of rows.
 
     Great Expectations' own class would run the query twice, once for the rows and once to count them.
