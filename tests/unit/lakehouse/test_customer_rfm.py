@@ -120,7 +120,8 @@ def test_a_flood_of_changes_is_computed_in_full(
 def kept(spark: SparkSession, user: str) -> DataFrame:
     """A row of the 13th."""
     values = [D13, user, 364, 1, Decimal("5.00"), 5, 5, 5, "champions"]
-    return spark.createDataFrame(pa.table([[value] for value in values], schema=CUSTOMER_RFM.schema))
+    row = dict(zip(CUSTOMER_RFM.schema.names, values, strict=True))
+    return spark.createDataFrame(pa.Table.from_pylist([row], schema=CUSTOMER_RFM.schema))
 
 
 def swap_entry(batch_id: int) -> Any:
