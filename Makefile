@@ -26,7 +26,7 @@ lint: setup ## ruff and mypy
 	@$(VENV)/mypy
 
 test: lint ## All tests but the long ones, on two throw-away stacks side by side
-	@$(VENV)/pytest -n 2 --dist loadgroup --no-loadscope-reorder -m "not long"
+	@$(VENV)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not long"
 
 test-long: setup ## The long tests: chaos, soak, full fuzz
 	@$(VENV)/pytest -m long

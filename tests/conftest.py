@@ -74,13 +74,6 @@ class Stack:
         return supervision.leftovers(load_settings())
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The tests of one file run on one worker, and so do files that share a lake."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_SHARED.get(item.path.stem, item.path.stem)))
-
-
-_SHARED = {"test_live_figures": "live", "test_live_visits": "live"}
 _STACK = pytest.StashKey[Stack]()
 
 
