@@ -21,7 +21,7 @@ from deltalake import write_deltalake
 from infra.servers.dagster import instance_env
 from lakehouse.settings import CHECKOUT, Settings
 from lakehouse.storage import delta_options, delta_uri, open_table
-from lakehouse.tables import CUSTOMER_RFM, TRANSACTION_ITEMS, TRANSACTIONS, Table
+from lakehouse.tables import CUSTOMER_RFM, SESSIONS, TABLES, TRANSACTION_ITEMS, TRANSACTIONS, Table
 from orchestration.materialize import SHORT_JVM
 from orchestration.naming import key
 
@@ -32,14 +32,19 @@ DAY = "2026-03-14"
 
 @pytest.fixture
 def batch(stack: Any) -> Settings:
-    """The batch service's settings, on a lake within the lake where its policy lets it write, silver included."""
+    """The batch service's settings, on a lake within the lake where its policy lets it write, silver included and empty."""
     stack("minio", "postgres")
     settings: Settings = stack.settings("batch")
-    return settings.model_copy(update={"lake_uri": f"{settings.lake_uri}/{CUSTOMER_RFM.path}/test-{uuid4().hex}"})
+    inner = f"{settings.lake_uri}/{CUSTOMER_RFM.path}/test-{uuid4().hex}"
+    settings = settings.model_copy(update={"lake_uri": inner})
+    for table in TABLES:
+        if table.layer == "silver" or table is SESSIONS:
+            append(settings, table)
+    return settings
 
 
-def append(settings: Settings, table: Table, row: dict[str, Any]) -> None:
-    columns = [pa.array([row.get(field.name)], field.type) for field in table.schema]
+def append(settings: Settings, table: Table, *added: dict[str, Any]) -> None:
+    columns = [pa.array([row.get(field.name) for row in added], field.type) for field in table.schema]
     rows = pa.Table.from_arrays(columns, schema=table.schema)
     write_deltalake(delta_uri(settings, table), rows, mode="append", storage_options=delta_options(settings))
 
@@ -123,6 +128,10 @@ def test_a_day_on_minio_is_written_checked_and_known_to_dagster(
         assert event.asset_materialization is not None
         assert event.asset_materialization.partition == DAY
         assert event.asset_materialization.metadata["monetary_total_usd"].value == "59.97"
+        run = instance.get_run_by_id(str(event.run_id))
+        assert run is not None
+        page = batch.quality_dir / "runs" / run.run_id / "gold.customer_rfm.html"
+        assert "gold/customer_rfm · 2026-03-14" in page.read_text(encoding="utf-8")
 
 
 def test_a_run_without_s3_ends_with_one_sentence(
