@@ -54,6 +54,8 @@ def test_sessions_of_the_stream_equal_sessions_computed_in_batch(lake, silver, s
     rows = sessions(*frames, 30, lake.watermark).orderBy("user_id", "started_at").toArrow()
     batch = rows.cast(pa.schema([SESSIONS.schema.field(name) for name in COLUMNS])).to_pylist()
     live = current(lake, SESSIONS)
+    ours, theirs = ({(row["user_id"], row["started_at"]): row for row in rows} for rows in (live, batch))
+    assert {key: row for key, row in ours.items() if theirs.get(key) != row} == {}
     assert live == batch
     assert sum(not row["is_open"] for row in live) > 1_000
     assert sum(row["is_converted"] for row in live) > 100

@@ -124,8 +124,8 @@ def shop(stack: Stack) -> Iterator[Shop]:
     shop = Shop(settings.kafka_bootstrap_servers)
     for product_id, price in PRICES.items():
         shop.send_product(product_id, price)
-
-    wait_known(shop, DRILL)
+    for product_id in PRICES:
+        wait_known(shop, product_id)
     yield shop
     shop.close()
 
