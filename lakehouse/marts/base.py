@@ -30,7 +30,8 @@ def sold(first: date, last: date) -> Column:
 
 def money(amount: Column) -> Column:
     """USD to the cent, halves away from zero; no more than the largest decimal(18,2)."""
-    return F.least(amount.cast("decimal(38,2)"), F.lit(MONEY_MAX)).cast("decimal(18,2)")
+    known = F.least(amount.cast("decimal(38,2)"), F.lit(MONEY_MAX)).cast("decimal(18,2)")
+    return F.when(amount.isNotNull(), known)  # `least` of null and a number is the number
 
 
 def share(part: Column, whole: Column) -> Column:

@@ -66,7 +66,7 @@ def test_products(spark: SparkSession) -> None:
     ]
     assert broken(spark, PRODUCT_PERFORMANCE, rows, views) == {
         "as_of_date, product_id is unique": 1,
-        "price_realised is revenue / units, to the cent": 1,
+        "price_realised is revenue / units, to the cent": 2,
         "view_to_order_rate is a share": 1,
         "ranks follow revenue within the category": 1,
         "rank_movement is the difference of the ranks": 1,
@@ -84,10 +84,10 @@ def period(category: str, country: str, units: int, **changes: Any) -> Row:
     return {**row, **series, "is_forecast": False, **changes}
 
 
-def to_come(**changes: Any) -> Row:
+def to_come(country: str = "all", **changes: Any) -> Row:
     ahead = {"period_start": date(2026, 3, 15), "period_end": date(2026, 3, 15), "is_forecast": True}
     expected = {"revenue_forecast": usd(5), "revenue_forecast_low": usd(4), "revenue_forecast_high": usd(6)}
-    return period("all", "all", 0, **{"unit_count": None, "revenue": None, **ahead, **expected, **changes})
+    return period("all", country, 0, **{"unit_count": None, "revenue": None, **ahead, **expected, **changes})
 
 
 def test_trends(spark: SparkSession) -> None:

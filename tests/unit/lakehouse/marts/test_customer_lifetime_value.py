@@ -51,7 +51,7 @@ def test_a_history_counts_days_with_a_purchase(spark: SparkSession) -> None:
 
 
 def test_each_prediction_follows_the_papers_formulas(spark: SparkSession) -> None:
-    lines = shop(5, 400).lines
+    lines = shop(5, 400, users=60).lines
     expected = (
         duckdb.sql(
             """

@@ -200,7 +200,7 @@ def test_a_random_shop_gives_what_duckdb_gives(spark: SparkSession, day: date) -
             assert (left is None) == (right is None)
             assert left is None or float(left) == pytest.approx(right, abs=0.0051)
     same(actual, expected)
-    assert {row["rank_movement"] for row in actual} > {None}
+    assert len({row["rank_movement"] for row in actual}) > 1
     assert len({row["list_revenue"] for row in actual}) > 5
 
 
@@ -251,14 +251,17 @@ def duckdb_performance(data: Shop, day: date) -> list[dict[str, Any]]:
             FROM counted JOIN pace USING (product_id) GROUP BY product_id),
         every AS (FROM (SELECT product_id FROM newest UNION SELECT product_id FROM sales UNION SELECT product_id FROM previous
                         UNION SELECT product_id FROM v UNION SELECT product_id FROM c UNION SELECT product_id FROM o)),
+        vc AS (FROM v SEMI JOIN c USING (product_id, user_id, session_id)),
+        co AS (FROM c SEMI JOIN o USING (product_id, user_id, session_id)),
+        vo AS (FROM v SEMI JOIN o USING (product_id, user_id, session_id)),
         joined AS (
             SELECT *, coalesce(category, 'unknown') AS kind,
                    (SELECT count(*) FROM v WHERE v.product_id = e.product_id) AS nv,
                    (SELECT count(*) FROM c WHERE c.product_id = e.product_id) AS nc,
                    (SELECT count(*) FROM o WHERE o.product_id = e.product_id) AS no,
-                   (SELECT count(*) FROM v SEMI JOIN c USING (product_id, user_id, session_id) WHERE product_id = e.product_id) AS vc,
-                   (SELECT count(*) FROM c SEMI JOIN o USING (product_id, user_id, session_id) WHERE product_id = e.product_id) AS co,
-                   (SELECT count(*) FROM v SEMI JOIN o USING (product_id, user_id, session_id) WHERE product_id = e.product_id) AS vo
+                   (SELECT count(*) FROM vc WHERE vc.product_id = e.product_id) AS vc,
+                   (SELECT count(*) FROM co WHERE co.product_id = e.product_id) AS co,
+                   (SELECT count(*) FROM vo WHERE vo.product_id = e.product_id) AS vo
             FROM every e LEFT JOIN newest USING (product_id) LEFT JOIN sales USING (product_id)
             LEFT JOIN previous USING (product_id) LEFT JOIN lost USING (product_id)),
         ranked AS (

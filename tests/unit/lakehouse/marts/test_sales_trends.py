@@ -181,17 +181,18 @@ def duckdb_trends(lines: pa.Table, day: date) -> list[dict[str, Any]]:
         season AS (
             SELECT category, country, dayofweek(day) AS weekday, sum(revenue) / nullif(sum(sum(revenue)) OVER
                        (PARTITION BY category, country), 0) * 7 AS index
-            FROM daily WHERE day > DATE '{day}' - 56 GROUP BY ALL)
+            FROM daily WHERE day > DATE '{day}' - 56 GROUP BY category, country, weekday),
+        weeks AS (
+            SELECT a.day, a.category, a.country, count(*) FILTER (b.day > a.day - 7) AS count_7, count(*) AS count_28,
+                   sum(b.units) FILTER (b.day > a.day - 7) AS units_7, sum(b.units) AS units_28,
+                   sum(b.revenue) FILTER (b.day > a.day - 7) AS revenue_7, sum(b.revenue) AS revenue_28
+            FROM daily a JOIN daily b ON a.category = b.category AND a.country = b.country AND b.day BETWEEN a.day - 27 AND a.day
+            GROUP BY ALL)
         SELECT DATE '{day}' AS as_of_date, p.kind AS period_type, p.start AS period_start, p.last AS period_end, p.category,
                p.country, p.complete AS is_complete, false AS is_forecast, p.units::BIGINT AS unit_count, p.revenue,
-               (SELECT sum(units) / 7 FROM daily d WHERE p.kind = 'day' AND d.category = p.category AND d.country = p.country
-                AND d.day BETWEEN p.start - 6 AND p.start HAVING count(*) = 7) AS units_average_7_days,
-               (SELECT sum(units) / 28 FROM daily d WHERE p.kind = 'day' AND d.category = p.category AND d.country = p.country
-                AND d.day BETWEEN p.start - 27 AND p.start HAVING count(*) = 28) AS units_average_28_days,
-               (SELECT sum(revenue) FROM daily d WHERE p.kind = 'day' AND d.category = p.category AND d.country = p.country
-                AND d.day BETWEEN p.start - 6 AND p.start HAVING count(*) = 7) AS revenue_sum_7,
-               (SELECT sum(revenue) FROM daily d WHERE p.kind = 'day' AND d.category = p.category AND d.country = p.country
-                AND d.day BETWEEN p.start - 27 AND p.start HAVING count(*) = 28) AS revenue_sum_28,
+               CASE WHEN count_7 = 7 THEN units_7 / 7 END AS units_average_7_days,
+               CASE WHEN count_28 = 28 THEN units_28 / 28 END AS units_average_28_days,
+               CASE WHEN count_7 = 7 THEN revenue_7 END AS revenue_sum_7, CASE WHEN count_28 = 28 THEN revenue_28 END AS revenue_sum_28,
                CASE WHEN p.complete THEN p.revenue / nullif(w.revenue, 0) - 1 END AS revenue_growth_week,
                CASE WHEN p.complete THEN p.revenue / nullif(m.revenue, 0) - 1 END AS revenue_growth_month,
                CASE WHEN p.complete THEN p.revenue / nullif(y.revenue, 0) - 1 END AS revenue_growth_year,
@@ -203,6 +204,7 @@ def duckdb_trends(lines: pa.Table, day: date) -> list[dict[str, Any]]:
              AND m.start = CASE p.kind WHEN 'month' THEN p.start - INTERVAL 1 MONTH ELSE p.start - INTERVAL 28 DAY END
         LEFT JOIN periods y ON y.complete AND y.kind = p.kind AND y.category = p.category AND y.country = p.country
              AND y.start = CASE p.kind WHEN 'month' THEN p.start - INTERVAL 1 YEAR ELSE p.start - INTERVAL 364 DAY END
+        LEFT JOIN weeks d ON p.kind = 'day' AND d.category = p.category AND d.country = p.country AND d.day = p.start
         LEFT JOIN season s ON p.kind = 'day' AND s.category = p.category AND s.country = p.country AND s.weekday = dayofweek(p.start)
         WHERE p.start > DATE '{day}' - 366
         ORDER BY p.kind, p.start, p.category, p.country
