@@ -18,17 +18,15 @@ from conftest import Stack, wait_for
 from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 from records import text
 from test_streaming import Traffic, assert_balanced, settle, traffic, wait_drained  # noqa: F401 `traffic` is a fixture
+from visits import equal_to_batch, newest_lake
 
 from infra import envfile
 from infra import stack as local_stack
 from lakehouse import tables as t
 from lakehouse.books.prove import prove
 from lakehouse.ledger import last_entry
-from lakehouse.live.base import newest
 from lakehouse.settings import CHECKOUT, Settings, get_settings
 from lakehouse.storage import open_table
-from lakehouse.transforms.sessions import COLUMNS, sessions
-from lakehouse.transforms.watermarks import shop_watermark
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(2400)]
 
@@ -188,26 +186,7 @@ def test_sessions_of_late_and_disordered_traffic_equal_those_computed_in_batch(s
     """A tenth of the events up to four days late, sent as a history whose end mark closes what it left open."""
     traffic("--history", "2d", "--scale", "0.002", "--late", "0.1", "--seed", "31").finish()
     settle(stack)
-    entry = max(rows(settings, t.LEDGER_STREAMING), key=lambda row: row["batch_id"])
-    silver = [
-        spark.createDataFrame(
-            open_table(settings, table).to_pyarrow_dataset().to_table(columns=columns, use_threads=False)
-        )
-        for table, columns in (
-            (t.PRODUCT_VIEWS, ["user_id", "country", "product_id", "timestamp", "topic", "partition", "offset"]),
-            (t.CART_EVENTS, ["user_id", "country", "product_id", "timestamp", "topic", "partition", "offset"]),
-            (t.TRANSACTIONS, [
-                "user_id", "country", "products", "total_amount", "timestamp", "topic", "partition", "offset",
-            ]),
-        )
-    ]  # fmt: skip
-    watermark = shop_watermark(dict(entry["watermarks"]))
-    expected = sessions(*silver, settings.session_gap_minutes, watermark).toArrow().select(COLUMNS)
-    held = open_table(settings, t.SESSIONS).to_pyarrow_dataset().to_table(use_threads=False)
-    current = newest(held.select(t.SESSIONS.schema.names), t.SESSIONS).select(COLUMNS)
-    keys = [("user_id", "ascending"), ("started_at", "ascending")]
-    assert len(current) > 1_000
-    assert current.sort_by(keys).to_pylist() == expected.cast(current.schema).sort_by(keys).to_pylist()
+    assert len(equal_to_batch(newest_lake(settings), settings, spark)) > 1_000
 
 
 def good_rate_under_malformed(stack: Stack, settings: Settings, running: Traffic) -> float:

@@ -11,27 +11,21 @@ from cart_oracle import carts
 from live_lake import VISITOR
 from pyspark.sql import SparkSession
 from shop_events import Event, current
+from visits import EVENT, equal_to_batch, newest_lake
 
 from lakehouse.catalogue import Catalogue
-from lakehouse.ledger import last_entry
 from lakehouse.live.base import Lake
 from lakehouse.settings import Settings
-from lakehouse.storage import open_table
-from lakehouse.tables import CART_EVENTS, CARTS, LEDGER_STREAMING, PRODUCT_VIEWS, SESSIONS, TRANSACTIONS, Table
-from lakehouse.transforms.sessions import COLUMNS, sessions
-from lakehouse.transforms.watermarks import shop_watermark
+from lakehouse.tables import CART_EVENTS, CARTS, SESSIONS, TRANSACTIONS, Table
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1800)]
 
-EVENT = ["user_id", "timestamp", "country", "topic", "partition", "offset"]
 LINE = ["product_id", "quantity", "price"]
 
 
 @pytest.fixture(scope="module")
 def lake(live_lake: Settings) -> Lake:
-    """All tables as of the newest ledger entry."""
-    entry = last_entry(open_table(live_lake, LEDGER_STREAMING))
-    return Lake(live_lake, entry.table_versions, shop_watermark(entry.watermarks))
+    return newest_lake(live_lake)
 
 
 @pytest.fixture(scope="module")
@@ -42,21 +36,8 @@ def silver(lake: Lake) -> Callable[..., pa.Table]:
     return read
 
 
-def test_sessions_of_the_stream_equal_sessions_computed_in_batch(lake, silver, spark: SparkSession):
-    frames = [
-        spark.createDataFrame(rows)
-        for rows in (
-            silver(PRODUCT_VIEWS, "product_id"),
-            silver(CART_EVENTS, "product_id"),
-            silver(TRANSACTIONS, "products", "total_amount"),
-        )
-    ]
-    rows = sessions(*frames, 30, lake.watermark).orderBy("user_id", "started_at").toArrow()
-    batch = rows.cast(pa.schema([SESSIONS.schema.field(name) for name in COLUMNS])).to_pylist()
-    live = current(lake, SESSIONS)
-    ours, theirs = ({(row["user_id"], row["started_at"]): row for row in rows} for rows in (live, batch))
-    assert {key: row for key, row in ours.items() if theirs.get(key) != row} == {}
-    assert live == batch
+def test_sessions_of_the_stream_equal_sessions_computed_in_batch(lake, live_lake, spark: SparkSession):
+    live = equal_to_batch(lake, live_lake, spark)
     assert sum(not row["is_open"] for row in live) > 1_000
     assert sum(row["is_converted"] for row in live) > 100
 
