@@ -152,6 +152,14 @@ def spark(jars_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         jars_dir=jars_dir,
         spark_master="local[2]",
     )
-    session = build_session(settings, "tests", 1.5, {"spark.sql.warehouse.dir": str(home / "warehouse")})
+    few_rows = {  # what pays for millions of rows is most of the time that a test with ten of them takes
+        "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+        "spark.sql.codegen.wholeStage": "false",
+        "spark.sql.adaptive.enabled": "false",
+        "spark.sql.shuffle.partitions": "2",
+        "spark.databricks.delta.snapshotPartitions": "1",
+        "spark.sql.warehouse.dir": str(home / "warehouse"),
+    }
+    session = build_session(settings, "tests", 1.5, few_rows)
     yield session
     session.stop()

@@ -168,6 +168,7 @@ def test_a_session_that_closes_after_its_day_was_made_comes_with_the_next(spark:
     )
 
 
+@pytest.mark.long  # a minute of planning: dozens of runs
 def test_what_grew_through_repairs_equals_what_is_made_anew(
     spark: SparkSession, lake: Settings, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
