@@ -14,7 +14,7 @@ import dagster as dg
 from lakehouse.errors import GlobalMartError
 from lakehouse.progress import progress
 from lakehouse.settings import Settings
-from orchestration.runs import daily_job, failures, run
+from orchestration.runs import IN_FULL_TAG, daily_job, failures, run
 
 RANGE_TAG = "globalmart/backfill_range"
 BACKFILL_TAG = "globalmart/backfill"
@@ -31,7 +31,8 @@ class Backfill:
     """`days` and `keys` (what is made of each of them) name it; `backfill_id` tells it from others of the same name.
 
     `cut`: by path the Delta versions of the streaming tables when it began. A day is done once a run of this backfill has made it, or one that
-    read no older versions. None: only runs of its own count, since it is to make everything again.
+    read no older versions. None: only runs of its own count, since it is to
+    make everything again, and out of silver alone: what is there may be wrong.
     """
 
     days: tuple[date, ...]
@@ -47,6 +48,7 @@ class Backfill:
             RANGE_TAG: range_name(self.days, self.keys, self.is_whole),
             BACKFILL_TAG: self.backfill_id,
             CUT_TAG: json.dumps(self.cut, sort_keys=True),
+            IN_FULL_TAG: str(self.cut is None).lower(),
         }
 
 

@@ -25,7 +25,9 @@ def backfill(
         list[str] | None,
         typer.Option(metavar="ASSET", help="Make this table alone, such as customer_rfm; may be repeated."),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Make days again that are done.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Make days again that are done, each out of silver alone.")
+    ] = False,
 ) -> None:
     """Make the batch tables of a range of days again, one run a day in one process, oldest first.
 

@@ -22,6 +22,8 @@ SELECTION_TAG = "globalmart/selection"
 """On a run of a command that makes a part of its job: the paths of the assets."""
 PROVISIONAL_TAG = "globalmart/provisional"
 """On a run: whether its day was not over when it began; then it is made again once it is."""
+IN_FULL_TAG = "globalmart/in_full"
+"""On a run: "true" where no earlier day of a table may be its state."""
 _UNDER_WAY = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
 
 

@@ -12,6 +12,7 @@ from lakehouse.customer_rfm import make
 from lakehouse.tables import CUSTOMER_RFM, TRANSACTIONS
 from orchestration.naming import batch_asset
 from orchestration.partitions import DAILY
+from orchestration.runs import IN_FULL_TAG
 from orchestration.spark import LakehouseSpark
 
 
@@ -20,7 +21,8 @@ def customer_rfm(context: dg.AssetExecutionContext, spark: LakehouseSpark) -> dg
     started = time.monotonic()
     day = date.fromisoformat(context.partition_key)
     source = spark.silver_version(TRANSACTIONS)
-    made = make(spark.spark_session, spark.settings, day, source)
+    is_asked_in_full = context.run.tags.get(IN_FULL_TAG) == "true"
+    made = make(spark.spark_session, spark.settings, day, source, in_full=is_asked_in_full)
     context.log.info(f"{CUSTOMER_RFM.path} of {day}: {made.reason}")
     customers, orders, money = F.count("*").alias("customers"), F.sum("frequency").alias("orders"), F.sum("monetary")
     segments = (

@@ -17,7 +17,7 @@ from lakehouse.settings import Settings, load_settings
 from lakehouse.tables import TRANSACTIONS
 from orchestration.backfill import Backfill, BackfillError, chosen_keys, daily_keys, days_between, done, plan
 from orchestration.partitions import DAILY
-from orchestration.runs import NoSuchDayError, check_day
+from orchestration.runs import IN_FULL_TAG, NoSuchDayError, check_day
 
 DAYS = days_between(date(2026, 3, 1), date(2026, 3, 3))
 NOW = datetime(2026, 3, 20, tzinfo=UTC)
@@ -103,6 +103,7 @@ def test_a_backfill_that_was_cut_short_goes_on_and_one_that_was_done_begins_anew
     assert days_done(instance, again) == [2, 3]
     forced = planned(datetime(2026, 3, 22, tzinfo=UTC), force=True)
     assert forced.cut is None
+    assert (forced.tags[IN_FULL_TAG], first.tags[IN_FULL_TAG]) == ("true", "false")
     assert days_done(instance, forced) == []
     make(instance, "2026-03-01", version=9, backfill=forced)
     assert planned(later) == forced  # cut short as well

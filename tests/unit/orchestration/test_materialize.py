@@ -39,6 +39,7 @@ from lakehouse.tables import (
 from orchestration.definitions import defs
 from orchestration.materialize import run, summary
 from orchestration.naming import key
+from orchestration.runs import IN_FULL_TAG
 
 DAY = "2026-03-14"
 EXPECTED = [
@@ -113,10 +114,10 @@ def rows(settings: Settings, made: Table = CUSTOMER_RFM, *columns: str) -> list[
     return sorted(tuple(row.values()) for row in table.to_pylist())
 
 
-def make(day: str, instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:
+def make(day: str, instance: dg.DagsterInstance, tags: dict[str, str] | None = None) -> dg.ExecuteInProcessResult:
     """The table alone, without the checks of a whole run."""
     job = defs().resolve_job_def("daily")
-    return job.execute_in_process(partition_key=day, instance=instance, asset_selection=[key(CUSTOMER_RFM)])
+    return job.execute_in_process(partition_key=day, instance=instance, asset_selection=[key(CUSTOMER_RFM)], tags=tags)
 
 
 def materialised(outcome: dg.ExecuteInProcessResult) -> dict[str, Any]:
@@ -186,8 +187,14 @@ def test_a_day_done_twice_has_the_same_rows_and_leaves_other_days_alone(
     lake: Settings, instance: dg.DagsterInstance
 ) -> None:
     sell_three(lake)
-    for day in ("2026-03-13", DAY, DAY):
-        assert make(day, instance).success
+    done = [make(day, instance) for day in ("2026-03-13", DAY)]
+    done.append(make(DAY, instance, {IN_FULL_TAG: "true"}))
+    assert [(one.success, materialised(one)["is_increment"]) for one in done] == [
+        (True, False),
+        (True, True),
+        (True, False),
+    ]
+    assert materialised(done[-1])["made_from"] == "in full: it was asked for in full"
     before = (date(2026, 3, 13), "bob", 12, 1, Decimal("0.30"), 5, 5, 5, "champions")
     assert rows(lake) == [before, *EXPECTED]
 
