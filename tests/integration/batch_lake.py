@@ -39,12 +39,29 @@ def _some(kind: pa.DataType, at: datetime) -> Any:
     return Decimal(0) if pa.types.is_decimal(kind) else 0
 
 
+def _known(event_type: str, number: int) -> dict[str, Any]:
+    return {"event_id": f"{event_type}-{number}", "event_type": event_type, "schema_version": 1}
+
+
 def fill(settings: Settings, first: date, days: int, empty: date | None = None) -> None:
     """All streaming tables; each day but `empty` has an order of each of three customers, customer n at n o'clock, one line of n units."""
     began = datetime.combine(first, time(), UTC) - timedelta(days=1)
     rows: dict[str, list[dict[str, Any]]] = {
-        USERS.path: [row(USERS, began, user_id=name, offset=n, country="DE") for n, name in enumerate(_CUSTOMERS)],
-        PRODUCTS.path: [row(PRODUCTS, began, product_id="p1", category="books", price=PRICE, inventory=1_000_000)],
+        USERS.path: [
+            row(USERS, began, **_known("user", n), user_id=name, offset=n, country="DE")
+            for n, name in enumerate(_CUSTOMERS)
+        ],
+        PRODUCTS.path: [
+            row(
+                PRODUCTS,
+                began,
+                **_known("product", 0),
+                product_id="p1",
+                category="books",
+                price=PRICE,
+                inventory=1_000_000,
+            )
+        ],
         TRANSACTIONS.path: [],
         TRANSACTION_ITEMS.path: [],
     }

@@ -25,7 +25,7 @@ from lakehouse.tables import CUSTOMER_RFM, SESSIONS, TABLES, TRANSACTION_ITEMS, 
 from orchestration.materialize import SHORT_JVM
 from orchestration.naming import key
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(1800)]
 
 DAY = "2026-03-14"
 
