@@ -409,12 +409,12 @@ def test_all_250_000_products_equal_a_replay_and_a_batch_is_quick():
             KNOWN,
             catalogue=catalogue,
         )
-        started = time.perf_counter()
+        started = time.process_time()
         lake.write(view.apply(given))
-        times.append(time.perf_counter() - started)
-    started = time.perf_counter()
+        times.append(time.process_time() - started)
+    started = time.process_time()
     view.load(lake)
-    loading = time.perf_counter() - started
+    loading = time.process_time() - started
     rows = lake.current(INVENTORY_LEVELS)
     rows = rows.sort_by("product_id")
     assert rows["product_id"].to_pylist() == ids.tolist()
