@@ -233,7 +233,9 @@ def test_both_lanes_are_one_alert_and_a_retraction_closes_it_with_its_reason(des
     mark = fresh("lanes")
     first, second = finding(mark, 1), finding(mark, 2)
     confirmed = replace(first, lane="durable", verdict="confirmed", evidence={"paid": 12.0, "catalogue_then": 20.0})
-    desk.say(first, first, second)
+    desk.say(first, first)
+    wait_for(lambda: [a["count"] for a in desk.alerts(mark)] == [1], "the first finding")  # its id is the alert's
+    desk.say(second)
     wait_for(lambda: [a["count"] for a in desk.alerts(mark)] == [2], "both findings")
     desk.say(confirmed, confirmed, first)
     wait_for(lambda: [a["evidence"] for a in desk.alerts(mark)] == [confirmed.evidence], "the confirmation")
