@@ -1,4 +1,4 @@
-"""What several modules of integration tests share: fixtures, and a second try that the report names."""
+"""What several modules of integration tests share: fixtures, and a second try where a wait was too short."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ __all__ = ["live_lake"]
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A test on real servers that fails is tried once more: with two stacks on two cores some wait or other is too short at times.
+    """A test on real servers in which `wait_for` ran out is tried once more: with two stacks on two cores a wait is too short at times.
 
-    What the servers hold by then stays, so a wrong row or a broken book fails again. The summary lists each second try as R.
+    What fails an assertion, a wrong row or a broken book, has no second try. The summary lists each one as R.
     """
     for item in items:
         if "integration" in item.keywords:
-            item.add_marker(pytest.mark.flaky(reruns=1))
+            item.add_marker(pytest.mark.flaky(reruns=1, only_rerun=[r"not within \d+ s$"]))

@@ -186,7 +186,7 @@ def test_sessions_of_late_and_disordered_traffic_equal_those_computed_in_batch(s
     """A tenth of the events up to four days late, sent as a history whose end mark closes what it left open."""
     traffic("--history", "2d", "--scale", "0.002", "--late", "0.1", "--seed", "31").finish()
     settle(stack)
-    assert len(equal_to_batch(newest_lake(settings), settings, spark)) > 1_000
+    assert len(equal_to_batch(newest_lake(settings), spark)) > 1_000
 
 
 def good_rate_under_malformed(stack: Stack, settings: Settings, running: Traffic) -> float:

@@ -36,8 +36,8 @@ def silver(lake: Lake) -> Callable[..., pa.Table]:
     return read
 
 
-def test_sessions_of_the_stream_equal_sessions_computed_in_batch(lake, live_lake, spark: SparkSession):
-    live = equal_to_batch(lake, live_lake, spark)
+def test_sessions_of_the_stream_equal_sessions_computed_in_batch(lake, spark: SparkSession):
+    live = equal_to_batch(lake, spark)
     assert sum(not row["is_open"] for row in live) > 1_000
     assert sum(row["is_converted"] for row in live) > 100
 

@@ -16,6 +16,7 @@ from lakehouse.tables import CART_EVENTS, LEDGER_STREAMING, PRODUCT_VIEWS, SESSI
 from lakehouse.transforms.sessions import COLUMNS, sessions
 from lakehouse.transforms.watermarks import shop_watermark
 
+GAP_MINUTES = 30
 EVENT = ["user_id", "timestamp", "country", "topic", "partition", "offset"]
 
 
@@ -26,7 +27,7 @@ def newest_lake(settings: Settings) -> Lake:
     return Lake(settings, entry.table_versions, shop_watermark(entry.watermarks))
 
 
-def equal_to_batch(lake: Lake, settings: Settings, spark: SparkSession) -> list[dict[str, Any]]:
+def equal_to_batch(lake: Lake, spark: SparkSession) -> list[dict[str, Any]]:
     """The sessions of the stream, by customer and start; fails the test where a batch over silver gives others."""
     frames = [
         spark.createDataFrame(lake.read(table, [*EVENT, *columns]))
@@ -36,7 +37,7 @@ def equal_to_batch(lake: Lake, settings: Settings, spark: SparkSession) -> list[
             (TRANSACTIONS, ["products", "total_amount"]),
         )
     ]
-    rows = sessions(*frames, settings.session_gap_minutes, lake.watermark).orderBy("user_id", "started_at").toArrow()
+    rows = sessions(*frames, GAP_MINUTES, lake.watermark).orderBy("user_id", "started_at").toArrow()
     batch = rows.cast(pa.schema([SESSIONS.schema.field(name) for name in COLUMNS])).to_pylist()
     live = current(lake, SESSIONS)
     ours, theirs = ({(row["user_id"], row["started_at"]): row for row in rows} for rows in (live, batch))
