@@ -39,7 +39,12 @@ an earlier moment is the same dimension made of the changes that were recorded u
 knowledge are not stored: each row would be there several times, and a key would no longer name one row.
 
 **One cut.** A run reads all streaming tables at one committed micro-batch. Facts are read at the cut of their dimensions, so all of their
-keys are there. A run of one day also makes the earlier days again that late records or late changes have overtaken, in one commit.
+keys are there.
+
+**Overtaken days.** A run of one day of a fact table, or of `funnel_daily`, also makes the days again that have become other since the table's
+last run, in one commit with its own day: days of late records, of sessions that were open over midnight or that a late event merged into
+another, of rows whose dimension version is another now; after `globalmart rebuild`, all days. The day's checks judge them too, and the run
+names them as `repaired_days`.
 
 **Holidays** are the public holidays of a whole country, days given in their place included, from the library `holidays`. The **fiscal
 year** begins on 1 February, so that Christmas and its returns are one season (the convention of the National Retail Federation, here in
@@ -50,7 +55,8 @@ without stock. So counting `is_stock_out` counts the days; the level on a day wi
 
 **Marts** have one partition a day, and a run replaces it as a whole. They are made from silver at the run's cut, not from the facts: a mart
 looks back over days whose facts nobody may have made yet. The same rows at the same cut give the facts, so both agree; each mart's checks
-compare its sums with silver.
+compare its sums with silver. A day of a mart with `as_of_date` is **as known when it was made**: what comes late for it is in the days made
+afterwards, and in that day once `globalmart backfill` makes it anew.
 
 ```mermaid
 {sources}
