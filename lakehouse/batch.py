@@ -9,13 +9,17 @@ from datetime import date
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyspark.sql.functions as F
 from delta.tables import DeltaTable
-from deltalake.exceptions import TableNotFoundError
+from deltalake import DeltaTable as DeltaLog
+from deltalake.exceptions import DeltaError, TableNotFoundError
 from pyspark.sql import Column, DataFrame, Observation, SparkSession
 from pyspark.sql.pandas.types import from_arrow_type
 
 from lakehouse.errors import GlobalMartError
+from lakehouse.ledger import rebuilt_since
 from lakehouse.settings import Settings
 from lakehouse.storage import exists, open_table, spark_uri
 from lakehouse.tables import LEDGER_STREAMING, Table
@@ -37,13 +41,14 @@ class Written:
     """What one write left behind: the Delta version, and by path the versions of the tables it was made from.
 
     `batches` are, by path of streaming tables, the last micro-batches that it has seen, where the writer said so. `totals` are the sums
-    that the writer asked for; they are not kept with the commit.
+    that the writer asked for; they are not kept with the commit. `days` are those whose rows it replaced, none for a whole table.
     """
 
     version: int
     sources: dict[str, int]
     batches: dict[str, int] = field(default_factory=dict)
     totals: dict[str, Any] = field(default_factory=dict)
+    days: tuple[date, ...] = ()
 
 
 def cut(spark: SparkSession, settings: Settings) -> dict[str, int]:
@@ -91,18 +96,6 @@ def create(spark: SparkSession, settings: Settings, table: Table) -> None:
     for name, value in table.properties.items():
         builder = builder.property(name, value)
     builder.partitionedBy(*table.partition_by).execute()
-
-
-def replace_day(
-    rows: DataFrame,
-    settings: Settings,
-    table: Table,
-    day: date,
-    sources: dict[str, int],
-    totals: Mapping[str, Column] | None = None,
-) -> Written:
-    """`replace_days` for a single day."""
-    return replace_days(rows, settings, table, [day], sources, totals=totals)
 
 
 def replace_days(
@@ -160,7 +153,7 @@ def last_write(settings: Settings, table: Table, day: date | None = None) -> Wri
     """The last commit that replaced rows of `table`, of `day` where given. Raises NotMadeError where there is none."""
     for version, note in _notes(settings, table):
         if day is None or day.isoformat() in note.get("days", ()):
-            return Written(version, note["sources"], note.get("batches", {}))
+            return _written(version, note)
     of_day = f" for {day}" if day else ""
     raise NotMadeError(f"{table.path} has not been made{of_day} yet: materialise it in Dagster.")
 
@@ -171,26 +164,54 @@ def last_write_before(settings: Settings, table: Table, day: date) -> tuple[date
         return None
     found: dict[date, Written] = {}
     for version, note in _notes(settings, table):
-        for made in map(date.fromisoformat, note.get("days", ())):
+        written = _written(version, note)
+        for made in written.days:
             if made < day:
-                found.setdefault(made, Written(version, note["sources"], note.get("batches", {})))
+                found.setdefault(made, written)
     return max(found.items(), default=None)
 
 
-def last_batch(rows: DataFrame) -> int:
-    """The highest micro-batch in rows of a streaming table; -1 where there is none."""
-    highest = rows.agg(F.max("batch_id")).collect()[0][0]
-    return -1 if highest is None else int(highest)
+def last_batch(settings: Settings, table: Table, version: int) -> int:
+    """The highest micro-batch in a streaming table at `version`; -1 without rows. By its files' statistics, so no row is read."""
+    opened = open_table(settings, table, version)
+    files = pa.table(opened.get_add_actions(flatten=True))
+    if not files.num_rows:
+        return -1
+    highest = files["max.batch_id"] if "max.batch_id" in files.column_names else pa.chunked_array([[None]])
+    if highest.null_count:  # written without statistics
+        highest = opened.to_pyarrow_dataset().to_table(columns=["batch_id"], use_threads=False)["batch_id"]
+    found = pc.max(highest).as_py()
+    return -1 if found is None else int(found)
 
 
-def made_span(settings: Settings, table: Table) -> tuple[date, date] | None:
-    """The first and the last day that a table with daily partitions was made for, with rows or without; None before the first."""
+def is_rebuilt(settings: Settings, since: int) -> bool:
+    """Whether a rebuild has replaced the content of streaming tables after the micro-batch `since`."""
+    return exists(settings, LEDGER_STREAMING) and rebuilt_since(open_table(settings, LEDGER_STREAMING), since)
+
+
+def made_days(settings: Settings, table: Table) -> set[date]:
+    """The days that a table with daily partitions was made for, with rows or without."""
     if not exists(settings, table):
+        return set()
+    days = {day for _, day in _files(open_table(settings, table), table)}
+    return days | {day for version, note in _notes(settings, table) for day in _written(version, note).days}
+
+
+def files_by_day(settings: Settings, table: Table, version: int) -> set[tuple[str, date]] | None:
+    """The files of a table with daily partitions at `version`, each with its day; None where that version can no longer be read."""
+    try:
+        return _files(open_table(settings, table, version), table)
+    except DeltaError:
         return None
+
+
+def _files(opened: DeltaLog, table: Table) -> set[tuple[str, date]]:
     (column,) = table.partition_by
-    days = {date.fromisoformat(str(part[column])) for part in open_table(settings, table).partitions()}
-    days |= {date.fromisoformat(day) for _, note in _notes(settings, table) for day in note.get("days", ())}
-    return (min(days), max(days)) if days else None
+    files = pa.table(opened.get_add_actions(flatten=True))
+    if not files.num_rows:
+        return set()
+    days = (date.fromisoformat(str(day)) for day in files[f"partition.{column}"].to_pylist())
+    return set(zip(files["path"].to_pylist(), days, strict=True))
 
 
 def last_day(settings: Settings, table: Table) -> date:
@@ -199,6 +220,11 @@ def last_day(settings: Settings, table: Table) -> date:
         if note.get("days"):
             return date.fromisoformat(max(note["days"]))
     raise NotMadeError(f"{table.path} has not been made for any day yet: materialise it in Dagster.")
+
+
+def _written(version: int, note: Mapping[str, Any]) -> Written:
+    days = tuple(map(date.fromisoformat, note.get("days", ())))
+    return Written(version, note["sources"], note.get("batches", {}), days=days)
 
 
 def _notes(settings: Settings, table: Table) -> Iterator[tuple[int, dict[str, Any]]]:

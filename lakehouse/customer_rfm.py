@@ -14,10 +14,8 @@ import pyspark.sql.functions as F
 from pyspark.sql import DataFrame, SparkSession
 
 from lakehouse import batch
-from lakehouse.ledger import NO_BATCH
 from lakehouse.settings import Settings
-from lakehouse.storage import exists
-from lakehouse.tables import CUSTOMER_RFM, LEDGER_STREAMING, TRANSACTIONS
+from lakehouse.tables import CUSTOMER_RFM, TRANSACTIONS
 from lakehouse.transforms import rfm
 from lakehouse.transforms import rfm_increment as increment
 from lakehouse.transforms.rfm_increment import State
@@ -50,8 +48,8 @@ def make(spark: SparkSession, settings: Settings, day: date, version: int, *, in
     """Write `day` out of `silver/transactions` at `version`; `in_full` looks for no earlier day."""
     started = time.monotonic()
     silver = batch.read(spark, settings, TRANSACTIONS, version)
-    last = batch.last_batch(silver)
-    state = "it was asked for in full" if in_full else _state(spark, settings, day, version, last)
+    last = batch.last_batch(settings, TRANSACTIONS, version)
+    state = "it was asked for in full" if in_full else _state(settings, day, version, last)
     plan = _full(silver, day, state) if isinstance(state, str) else _increment(spark, settings, silver, day, state)
     try:
         rows = rfm.scored(plan.customers, rfm.cut_points(plan.counted), day)
@@ -80,7 +78,7 @@ def _digest(rows: DataFrame) -> tuple[object, ...]:
     return tuple(rows.agg(F.count(F.lit(1)), F.sum(hashes)).collect()[0])
 
 
-def _state(spark: SparkSession, settings: Settings, day: date, version: int, last: int) -> State | str:
+def _state(settings: Settings, day: date, version: int, last: int) -> State | str:
     """What the last day before `day` is made from; in words, why it does not fit."""
     found = batch.last_write_before(settings, CUSTOMER_RFM, day)
     if found is None:
@@ -91,19 +89,11 @@ def _state(spark: SparkSession, settings: Settings, day: date, version: int, las
         return f"the commit of {as_of_date} does not say what it has seen"
     if written.sources[TRANSACTIONS.path] > version or seen > last:
         return f"{as_of_date} has seen more of {TRANSACTIONS.path} than there is now"
-    if _is_rebuilt(spark, settings, seen):
+    if batch.is_rebuilt(settings, seen):
         return f"{TRANSACTIONS.path} was rebuilt after {as_of_date} was made"
     if rfm.window(as_of_date)[1] <= rfm.window(day)[0]:
         return f"{as_of_date} shares no day with the window"
     return State(as_of_date, seen)
-
-
-def _is_rebuilt(spark: SparkSession, settings: Settings, since: int) -> bool:
-    """Whether a rebuild has replaced silver's content after the micro-batch `since`: it leaves entries in the ledger that are no batch."""
-    if not exists(settings, LEDGER_STREAMING):
-        return False
-    swaps = (F.col("batch_id") > since) & (F.col("spark_batch_id") == NO_BATCH)
-    return not batch.read(spark, settings, LEDGER_STREAMING).where(swaps).isEmpty()
 
 
 def _full(silver: DataFrame, day: date, reason: str) -> _Plan:

@@ -24,39 +24,64 @@ from lakehouse.marts.base import happened, midnight
 from lakehouse.marts.cohort_retention import cohort_retention
 from lakehouse.marts.funnel_daily import funnel_daily
 from lakehouse.marts.rfm_movements import rfm_movements
+from lakehouse.overtaken import Frames, Kept, Made, last_batches, overtaken
 from lakehouse.settings import Settings
 from lakehouse.transforms.facts import newest, stock_days
 
-Frames = Mapping[str, DataFrame]
 Keep = Callable[[DataFrame], DataFrame]
+Rows = Callable[[Frames, list[date], Keep], DataFrame]
 
 
 @dataclass(frozen=True)
 class Mart:
-    """A mart by day. `rows` makes a day of it out of its sources by path; what it hands to its third argument is computed once.
+    """A mart by day. `rows` makes days of it out of its sources by path; what it hands to its third argument is computed once.
 
-    `totals` are SQL aggregates over the rows of a day, by the name under which a run reports them; Spark allows no FILTER in them.
+    `totals` are SQL for what is summed up over the rows of a day, by the name under which a run reports it. Where `kept` is given, days are made
+    again once they are overtaken; else a day stays as known when it was made, and `rows` gets that one day.
     """
 
     table: t.Table
     sources: tuple[t.Table, ...]
-    rows: Callable[[Frames, date, Keep], DataFrame]
+    rows: Rows
     totals: dict[str, str] = field(default_factory=dict)
+    kept: Kept | None = None
 
 
-def make(spark: SparkSession, settings: Settings, mart: Mart, day: date, versions: Mapping[str, int]) -> batch.Written:
-    """Write `day` of a mart out of its sources at these versions (by path); `totals` has `row_count` and what the mart reports."""
+def make(spark: SparkSession, settings: Settings, mart: Mart, day: date, versions: Mapping[str, int]) -> Made:
+    """Write `day` of a mart out of its sources at these versions (by path), and the days that were overtaken since its last run.
+
+    `totals` are of `day` alone: `row_count` and what the mart reports.
+    """
     sources = {table.path: versions[table.path] for table in mart.sources}
     frames = {table.path: batch.read(spark, settings, table, sources[table.path]) for table in mart.sources}
-    totals = {"row_count": F.count(F.lit(1)), **{name: F.expr(sql) for name, sql in mart.totals.items()}}
-    with ExitStack() as kept:
+    batches: dict[str, int] = {}
+    repaired: set[date] = set()
+    if mart.kept:
+        batches = last_batches(settings, mart.kept, sources)
+        repaired = overtaken(spark, settings, mart.kept, frames, sources, batches) - {day}
+    of_day = F.col(*mart.table.partition_by) == F.lit(day)
+    sums = {name: F.sum(F.when(of_day, F.expr(sql))) for name, sql in mart.totals.items()}
+    totals = {"row_count": F.count_if(of_day), **sums}
+    with ExitStack() as held:
 
         def keep(frame: DataFrame) -> DataFrame:
-            kept.callback(frame.persist().unpersist)
+            held.callback(frame.persist().unpersist)
             return frame
 
-        rows = mart.rows(frames, day, keep)
-        return batch.replace_day(rows, settings, mart.table, day, sources, totals)
+        days = sorted({day} | repaired)
+        rows = mart.rows(frames, days, keep)
+        written = batch.replace_days(rows, settings, mart.table, days, sources, batches, totals)
+    return Made(written, tuple(sorted(repaired)))
+
+
+def _as_of(rows: Callable[[Frames, date, Keep], DataFrame]) -> Rows:
+    """Of a mart whose days are made one at a time."""
+
+    def of_day(frames: Frames, days: list[date], keep: Keep) -> DataFrame:
+        (day,) = days
+        return rows(frames, day, keep)
+
+    return of_day
 
 
 def order_lines(items: DataFrame, first: date | None, last: date) -> DataFrame:
@@ -119,12 +144,10 @@ def _pairs(frames: Frames, day: date, _keep: Keep) -> DataFrame:
     return pairs.basket_pairs(order_lines(frames[_ITEMS], first, day), day)
 
 
-def _funnel(frames: Frames, day: date, keep: Keep) -> DataFrame:
-    of_day = frames[t.SESSIONS.path].where(F.col("started_date") == F.lit(day))
-    sessions = keep(newest(of_day, t.SESSIONS))
-    # A session goes on after midnight, and so do its lines
-    lines = frames[_ITEMS].where(F.col("timestamp") >= F.lit(midnight(day)))
-    return funnel_daily(sessions, frames[_VIEWS], frames[_CARTS], lines, frames[_PRODUCTS], day)
+def _funnel(frames: Frames, days: list[date], keep: Keep) -> DataFrame:
+    of_days = frames[t.SESSIONS.path].where(F.col("started_date").isin(days))
+    sessions = keep(newest(of_days, t.SESSIONS))
+    return funnel_daily(sessions, frames[_VIEWS], frames[_CARTS], frames[_ITEMS], frames[_PRODUCTS], days)
 
 
 def _movements(frames: Frames, day: date, _keep: Keep) -> DataFrame:
@@ -132,43 +155,52 @@ def _movements(frames: Frames, day: date, _keep: Keep) -> DataFrame:
 
 
 _OVER_ALL = "category = 'all' AND country = 'all'"
+_SESSION_COUNT = f"if({_OVER_ALL}, session_count, 0)"
 
 MARTS = (
     Mart(
         t.PRODUCT_PERFORMANCE,
         (t.TRANSACTION_ITEMS, t.TRANSACTIONS, t.PRODUCT_VIEWS, t.CART_EVENTS, t.INVENTORY_EVENTS, t.PRODUCTS),
-        _performance,
-        {"revenue_total_usd": "sum(revenue)", "unit_count": "sum(unit_count)"},
+        _as_of(_performance),
+        {"revenue_total_usd": "revenue", "unit_count": "unit_count"},
     ),
     Mart(
         t.SALES_TRENDS,
         (t.TRANSACTION_ITEMS,),
-        _trends,
-        {"revenue_total_usd": f"sum(if(period_type = 'day' AND {_OVER_ALL}, revenue, 0))"},
+        _as_of(_trends),
+        {"revenue_total_usd": f"if(period_type = 'day' AND {_OVER_ALL}, revenue, 0)"},
     ),
     Mart(
         t.COHORT_RETENTION,
         (t.TRANSACTION_ITEMS,),
-        _cohorts,
-        {"revenue_total_usd": "sum(if(country = 'all', revenue, 0))"},
+        _as_of(_cohorts),
+        {"revenue_total_usd": "if(country = 'all', revenue, 0)"},
     ),
     Mart(
         t.CUSTOMER_LIFETIME_VALUE,
         (t.TRANSACTION_ITEMS,),
-        _lifetime,
-        {"predicted_value_total_usd": "sum(predicted_value)"},
+        _as_of(_lifetime),
+        {"predicted_value_total_usd": "predicted_value"},
     ),
-    Mart(t.BASKET_PAIRS, (t.TRANSACTION_ITEMS,), _pairs),
+    Mart(t.BASKET_PAIRS, (t.TRANSACTION_ITEMS,), _as_of(_pairs)),
     Mart(
         t.FUNNEL_DAILY,
         (t.SESSIONS, t.PRODUCT_VIEWS, t.CART_EVENTS, t.TRANSACTION_ITEMS, t.PRODUCTS),
         _funnel,
-        {"session_count": f"sum(if({_OVER_ALL}, session_count, 0))"},
+        {"session_count": _SESSION_COUNT},
+        Kept(
+            table=t.FUNNEL_DAILY,
+            time_of={t.SESSIONS.path: "started_at", _PRODUCTS: "timestamp"},
+            # What the catalogue says, it says until its next record. A first record speaks also for days before it: of those that are
+            # made already, what was viewed stays in `unknown`.
+            running=(_PRODUCTS,),
+            session_count=f"sum({_SESSION_COUNT})",
+        ),
     ),
     Mart(
         t.RFM_MOVEMENTS,
         (t.CUSTOMER_RFM,),
-        _movements,
-        {"moved_count": "sum(if(from_segment <> to_segment, customer_count, 0))"},
+        _as_of(_movements),
+        {"moved_count": "if(from_segment <> to_segment, customer_count, 0)"},
     ),
 )

@@ -63,6 +63,12 @@ def read_entries(table: DeltaTable) -> list[LedgerEntry]:
     return [_entry(row) for row in rows.to_pylist()]
 
 
+def rebuilt_since(table: DeltaTable, batch_id: int) -> bool:
+    """Whether a rebuild has replaced tables' content after the micro-batch `batch_id`."""
+    swaps = (pc.field("batch_id") > batch_id) & (pc.field("spark_batch_id") == NO_BATCH)
+    return bool(table.to_pyarrow_dataset().count_rows(filter=swaps, use_threads=False))
+
+
 def _entry(row: dict[str, Any]) -> LedgerEntry:
     fields: dict[str, Any] = {
         name: row[name] for name in ("generation", "batch_id", "spark_batch_id", "started_at", "committed_at")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from functools import reduce
 
 import pyarrow as pa
@@ -19,12 +19,11 @@ from pyspark.sql import DataFrame, SparkSession
 from lakehouse import batch
 from lakehouse import tables as t
 from lakehouse.errors import GlobalMartError
+from lakehouse.overtaken import Frames, Kept, Made, last_batches, overtaken
 from lakehouse.settings import Settings
 from lakehouse.storage import exists
 from lakehouse.transforms import dimensions, facts
-from lakehouse.transforms.scd2 import PRODUCT, USER, Member, dimension, rekeyed
-
-Frames = Mapping[str, DataFrame]
+from lakehouse.transforms.scd2 import PRODUCT, USER, Member, dimension
 
 
 class DimensionMissingError(GlobalMartError):
@@ -48,38 +47,16 @@ class Dimension:
         return dimension(frames[self.member.changes.path], reduce(DataFrame.unionByName, seen), self.member)
 
 
-@dataclass(frozen=True)
-class Fact:
-    """A fact table. `rows` makes some days out of streaming tables and dimensions by path; `at` is SQL for the instant of its keys.
+@dataclass(frozen=True, kw_only=True)
+class Fact(Kept):
+    """A fact table. `rows` makes some days out of streaming tables and dimensions by path; `money` is a column to be summed up, USD."""
 
-    `time_of` is, by path of the streaming tables it is made from, the column whose day a row belongs to. Where a day's rows build on all days before
-    (`is_running`), a late row overtakes all days from its own on.
-    """
-
-    table: t.Table
-    members: tuple[Member, ...]
-    at: str
-    time_of: dict[str, str]
     rows: Callable[[Frames, list[date]], DataFrame]
-    is_running: bool = False
     money: str | None = None
 
     @property
     def dimensions(self) -> tuple[str, ...]:
         return tuple(member.dimension.path for member in self.members)
-
-    @property
-    def streams(self) -> tuple[str, ...]:
-        """All streaming tables that decide about its rows: its own and those of its members' changes."""
-        return tuple(dict.fromkeys((*self.time_of, *(member.changes.path for member in self.members))))
-
-
-@dataclass(frozen=True)
-class Made:
-    """What a run of a fact table did: its commit, and the days beside the one asked for that it made again."""
-
-    written: batch.Written
-    repaired: tuple[date, ...]
 
 
 _TIME, _START = "timestamp", "started_at"
@@ -108,15 +85,30 @@ def _inventory(frames: Frames, days: list[date]) -> DataFrame:
     return facts.inventory_daily(items, changes, products, frames[t.DIM_PRODUCT.path], days)
 
 
-SALES = Fact(t.FACT_SALES, (USER, PRODUCT), facts.SALES_AT, {_ITEMS: _TIME}, _sales, money="line_amount")
-SESSIONS = Fact(t.FACT_SESSIONS, (USER,), facts.SESSIONS_AT, {_VISITS: _START}, _sessions, money="revenue")
+SALES = Fact(
+    table=t.FACT_SALES,
+    members=(USER, PRODUCT),
+    at=facts.SALES_AT,
+    time_of={_ITEMS: _TIME},
+    rows=_sales,
+    money="line_amount",
+)
+SESSIONS = Fact(
+    table=t.FACT_SESSIONS,
+    members=(USER,),
+    at=facts.SESSIONS_AT,
+    time_of={_VISITS: _START},
+    session_count="count(*)",
+    rows=_sessions,
+    money="revenue",
+)
 INVENTORY = Fact(
-    t.FACT_INVENTORY_DAILY,
-    (PRODUCT,),
-    facts.INVENTORY_AT,
-    {_ITEMS: _TIME, _CHANGES: _TIME, t.PRODUCTS.path: _TIME},
-    _inventory,
-    is_running=True,
+    table=t.FACT_INVENTORY_DAILY,
+    members=(PRODUCT,),
+    at=facts.INVENTORY_AT,
+    time_of={_ITEMS: _TIME, _CHANGES: _TIME, t.PRODUCTS.path: _TIME},
+    running=(_ITEMS, _CHANGES, t.PRODUCTS.path),
+    rows=_inventory,
 )
 DIMENSIONS = (USERS, PRODUCTS)
 FACTS = (SALES, SESSIONS, INVENTORY)
@@ -149,48 +141,16 @@ def make_fact(spark: SparkSession, settings: Settings, fact: Fact, day: date) ->
     """
     versions = _joint_versions(settings, fact)
     frames = {path: batch.read(spark, settings, t.BY_PATH[path], version) for path, version in versions.items()}
-    repaired = _overtaken(spark, settings, fact, frames, versions) - {day}
+    batches = last_batches(settings, fact, versions)
+    repaired = overtaken(spark, settings, fact, frames, versions, batches) - {day}
     # One file per day: what is read is mostly some days.
-    rows = fact.rows(frames, sorted({day} | repaired)).repartition(*fact.table.partition_by)
-    batches = {path: batch.last_batch(frames[path]) for path in fact.streams}
-    of_day = F.col(*fact.table.partition_by) == F.lit(day)
+    rows = fact.rows(frames, sorted({day} | repaired)).repartition(fact.day)
+    of_day = F.col(fact.day) == F.lit(day)
     totals = {"row_count": F.count_if(of_day)}
     if fact.money:
         totals[f"{fact.money}_total_usd"] = F.sum(F.when(of_day, F.col(fact.money)))
     written = batch.replace_days(rows, settings, fact.table, {day} | repaired, versions, batches, totals)
     return Made(written, tuple(sorted(repaired)))
-
-
-def _overtaken(
-    spark: SparkSession, settings: Settings, fact: Fact, frames: Frames, versions: dict[str, int]
-) -> set[date]:
-    """Days made before that are other now: by rows that came since the last run, or by another version of what they name."""
-    span = batch.made_span(settings, fact.table)
-    if span is None:
-        return set()
-    last = batch.last_write(settings, fact.table)
-    if last.sources == versions:
-        return set()
-    new = {path: frames[path].where(F.col("batch_id") > last.batches[path]) for path in fact.streams}
-    found = {day for path, time in fact.time_of.items() for day in _distinct(new[path].select(F.to_date(time)))}
-    overtaken = {day for day in found if span[0] <= day <= span[1]}
-    if fact.is_running and found:
-        overtaken = _range(max(min(found), span[0]), span[1])
-    kept = batch.read(spark, settings, fact.table)
-    for member in fact.members:
-        changed = F.broadcast(new[member.changes.path].select(member.id).distinct())
-        touched = kept.join(changed, member.id, "left_semi")
-        known = frames[member.dimension.path].join(changed, member.id, "left_semi")
-        overtaken |= _distinct(rekeyed(touched, known, member, F.expr(fact.at)).select(*fact.table.partition_by))
-    return overtaken
-
-
-def _distinct(days: DataFrame) -> set[date]:
-    return {row[0] for row in days.distinct().collect()}
-
-
-def _range(first: date, last: date) -> set[date]:
-    return {first + timedelta(days=number) for number in range((last - first).days + 1)}
 
 
 def _joint_versions(settings: Settings, fact: Fact) -> dict[str, int]:

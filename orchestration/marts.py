@@ -14,13 +14,15 @@ from orchestration.spark import LakehouseSpark
 
 
 def mart_asset(mart: daily.Mart) -> dg.AssetsDefinition:
-    """A mart by day, made from what the run reads."""
+    """A mart by day, made from what the run reads; where a run also makes overtaken days again, it names them."""
 
     @batch_asset(mart.table, DAILY)
     def asset(context: dg.AssetExecutionContext, spark: LakehouseSpark) -> dg.MaterializeResult[Any]:
         started = time.monotonic()
         day = date.fromisoformat(context.partition_key)
-        written = daily.make(spark.spark_session, spark.settings, mart, day, spark.versions(mart.sources))
-        return dg.MaterializeResult(metadata=written_metadata(written, started, mart.table))
+        made = daily.make(spark.spark_session, spark.settings, mart, day, spark.versions(mart.sources))
+        metadata = written_metadata(made.written, started, mart.table)
+        repaired = {"repaired_days": [str(one) for one in made.repaired]} if mart.kept else {}
+        return dg.MaterializeResult(metadata=metadata | repaired)
 
     return asset

@@ -16,7 +16,10 @@ from orchestration.transient import POLICY, only_transient
 
 
 def table_check(table: Table) -> dg.AssetChecksDefinition:
-    """The check `expectations` of `table`, of one day where it has daily partitions; a failure keeps what depends on it from running."""
+    """The check `expectations` of `table`, where it has daily partitions of one day and of those made again with it.
+
+    A failure keeps what depends on the table from running.
+    """
     partitions = DAILY if table.owner == "batch" and table.partition_by else None
 
     @dg.asset_check(

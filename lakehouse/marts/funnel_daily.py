@@ -8,6 +8,7 @@ a cart or bought a product, by what the catalogue said then, so categories add u
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import date
 
 import pyspark.sql.functions as F
@@ -27,25 +28,27 @@ def funnel_daily(
     cart_events: DataFrame,
     lines: DataFrame,
     products: DataFrame,
-    day: date,
+    days: Collection[date],
 ) -> DataFrame:
-    """One row per country (and `all`) and category (and `all`) with a closed session that began on `day`: `gold/funnel_daily`.
+    """One row per day, country (and `all`) and category (and `all`) with a closed session that began on one of `days`: `gold/funnel_daily`.
 
-    `sessions` as once read, `lines` rows of fact_sales, the rest rows of silver; each may hold any days, and must hold those until the last
-    session of `day` ended. A day without sessions has no rows.
+    `sessions` as once read, `lines` rows of silver/transaction_items, the rest rows of silver; each may hold any days, and must hold those until the
+    last session of `days` ended. A day without sessions has no rows.
     """
-    of_day = sessions.where((F.col("started_date") == F.lit(day)) & ~F.col("is_open"))
-    whole = of_day.select(
-        "country", F.lit(ALL).alias("category"), *[(F.col(f"{step}_count") > 0).alias(step) for step in _STEPS]
+    chosen = sessions.where(F.col("started_date").isin(list(days)) & ~F.col("is_open"))
+    whole = chosen.select(
+        F.col("started_date").alias("date"),
+        "country",
+        F.lit(ALL).alias("category"),
+        *[(F.col(f"{step}_count") > 0).alias(step) for step in _STEPS],
     )
-    rows = whole.unionByName(_by_category(of_day, product_views, cart_events, lines, products, day))
+    rows = whole.unionByName(_by_category(chosen, product_views, cart_events, lines, products, min(days)))
     counts = [F.count_if(step).alias(f"{step}_session_count") for step in _STEPS]
     both = [F.count_if(F.col(a) & F.col(b)).alias(f"{a}_and_{b}") for a, b in (("view", "cart"), ("cart", "order"))]
     return (
         rows.withColumn("country", F.explode(F.array("country", F.lit(ALL))))
-        .groupBy("country", "category")
+        .groupBy("date", "country", "category")
         .agg(F.count(F.lit(1)).alias("session_count"), *counts, *both)
-        .withColumn("date", F.lit(day))
         .withColumn("view_to_cart_rate", share(F.col("view_and_cart"), F.col("view_session_count")))
         .withColumn("cart_to_order_rate", share(F.col("cart_and_order"), F.col("cart_session_count")))
         .withColumn("conversion_rate", share(F.col("order_session_count"), F.col("session_count")))
@@ -54,21 +57,23 @@ def funnel_daily(
 
 
 def _by_category(
-    of_day: DataFrame,
+    chosen: DataFrame,
     product_views: DataFrame,
     cart_events: DataFrame,
     lines: DataFrame,
     products: DataFrame,
-    day: date,
+    first_day: date,
 ) -> DataFrame:
-    """One row per session and category: `country`, `category`, and which steps it took."""
-    # the sessions that end last say which events can be theirs, so that one day's are read and not all
-    until = F.broadcast(of_day.agg(F.max("ended_at").alias("until")))
+    """One row per session and category: `date`, `country`, `category`, and which steps it took."""
+    # A session goes on after midnight; those that end last say which events can be theirs, so that some days' are read and not all
+    spans = F.broadcast(
+        chosen.groupBy("started_date").agg(F.min("started_at").alias("since"), F.max("ended_at").alias("until"))
+    )
     named = F.coalesce("list_category", F.lit(UNKNOWN_CATEGORY)).alias("category")
 
     def theirs(events: DataFrame) -> DataFrame:
-        since = events.where(F.col("timestamp") >= F.lit(midnight(day)))
-        return since.join(until, F.col("timestamp") <= F.col("until")).drop("until")
+        since = events.where(F.col("timestamp") >= F.lit(midnight(first_day)))
+        return since.join(spans, F.col("timestamp").between(F.col("since"), F.col("until")), "left_semi")
 
     versions = catalogue(products)
     looked = _steps(theirs(product_views).select("user_id", "timestamp", "product_id"), "view").unionByName(
@@ -79,11 +84,13 @@ def _by_category(
         .select("user_id", "timestamp", named, *_STEPS)
         .unionByName(_steps(theirs(lines).select("user_id", "timestamp", "category"), "order"))
     )
-    spans = of_day.select(F.col("user_id").alias("visitor"), "started_at", "ended_at", "country")
+    visits = chosen.select(
+        F.col("user_id").alias("visitor"), F.col("started_date").alias("date"), "started_at", "ended_at", "country"
+    )
     inside = (F.col("user_id") == F.col("visitor")) & F.col("timestamp").between(F.col("started_at"), F.col("ended_at"))
     return (
-        events.join(spans, inside)
-        .groupBy(*_SESSION, "country", "category")
+        events.join(visits, inside)
+        .groupBy(*_SESSION, "date", "country", "category")
         .agg(*[F.max(step).alias(step) for step in _STEPS])
         .drop(*_SESSION)
     )

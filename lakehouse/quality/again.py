@@ -13,7 +13,8 @@ from lakehouse.tables import Table
 
 
 def judge(settings: Settings, table: Table, day: date | None) -> tuple[Report, date | None]:
-    """The report on `table`, and the day that was judged: of daily tables `day`, or the last one made where it is None.
+    """The report on `table`, and the day that was judged: of daily tables `day`, or the last one made where it is None; and with it the
+    days that were made again in the same commit.
 
     Silver is read at the last micro-batch that every sink has committed. Raises NotMadeError and TableMissingError.
     """

@@ -285,19 +285,20 @@ MART_RULES: dict[str, tuple[Rule, ...]] = {
         *[
             _adds_up(
                 f"{value} of the countries adds up to that of all",
-                "category",
+                "date, category",
                 value,
                 f"country <> '{ALL}'",
                 f"country = '{ALL}'",
             )
             for value in ("session_count", "order_session_count")
         ],
-        _equal(
+        NoRows(
             "sessions and those with an order equal gold/sessions",
-            {"session_count": "sum(session_count)", "order_session_count": "sum(order_session_count)"},
-            f"{{batch}} WHERE {_OVER_ALL}",
-            {"live_session_count": "count(*)", "live_order_session_count": "count_if(order_count > 0)"},
-            "gold_sessions",
+            f"SELECT date, session_count, order_session_count, live_session_count, live_order_session_count "
+            f"FROM (SELECT * FROM {{batch}} WHERE {_OVER_ALL}) FULL JOIN (SELECT started_date AS date, "
+            f"count(*) AS live_session_count, count_if(order_count > 0) AS live_order_session_count FROM gold_sessions "
+            f"GROUP BY started_date) USING (date) WHERE session_count IS DISTINCT FROM live_session_count "
+            f"OR order_session_count IS DISTINCT FROM live_order_session_count",
         ),
     ),
 }  # fmt: skip

@@ -168,9 +168,9 @@ STAR_RULES: dict[str, tuple[Rule, ...]] = {
         *[
             NoRows(
                 f"units {name} equal {path}",
-                f"SELECT product_id, coalesce(f.{name}, 0) AS units, coalesce(s.units, 0) AS silver_units FROM {{batch}} f FULL JOIN "
-                f"(SELECT product_id, sum({units}) AS units FROM {path.replace('/', '_')} GROUP BY product_id) s USING (product_id) "
-                f"WHERE coalesce(f.{name}, 0) <> coalesce(s.units, 0)",
+                f"SELECT date, product_id, coalesce(f.{name}, 0) AS units, coalesce(s.units, 0) AS silver_units FROM {{batch}} f FULL JOIN "
+                f"(SELECT to_date(timestamp) AS date, product_id, sum({units}) AS units FROM {path.replace('/', '_')} GROUP BY 1, 2) s "
+                f"USING (date, product_id) WHERE coalesce(f.{name}, 0) <> coalesce(s.units, 0)",
             )
             for name, path, units in (
                 ("sold", "silver/transaction_items", "quantity"),

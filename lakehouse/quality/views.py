@@ -9,7 +9,7 @@ import pyspark.sql.functions as F
 from pyspark.sql import DataFrame, SparkSession
 
 from lakehouse import tables as t
-from lakehouse.batch import NotMadeError, last_write, read, version_at
+from lakehouse.batch import NotMadeError, Written, last_write, read, version_at
 from lakehouse.daily import order_lines
 from lakehouse.marts import basket_pairs, product_performance, sales_trends
 from lakehouse.marts.rfm_movements import DAYS_BACK
@@ -43,11 +43,6 @@ _OF_MARTS: dict[str, dict[str, View]] = {
     t.COHORT_RETENTION.path: {t.TRANSACTION_ITEMS.path: lambda items, day: order_lines(items, None, day)},
     t.CUSTOMER_LIFETIME_VALUE.path: {t.TRANSACTION_ITEMS.path: lambda items, day: order_lines(items, None, day)},
     t.BASKET_PAIRS.path: {t.TRANSACTION_ITEMS.path: _of_last(basket_pairs.WINDOW_DAYS)},
-    t.FUNNEL_DAILY.path: {
-        t.SESSIONS.path: lambda sessions, day: newest(
-            sessions.where(F.col("started_date") == F.lit(day)), t.SESSIONS
-        ).where("NOT is_open")
-    },
 }
 _OF_SILVER = {t.TRANSACTION_ITEMS.path: (t.TRANSACTIONS,), t.QUARANTINE.path: (t.DUPLICATES,)}
 
@@ -59,7 +54,9 @@ JUDGED: tuple[t.Table, ...] = tuple(
 def look(
     spark: SparkSession, settings: Settings, table: t.Table, day: date | None, cut: Mapping[str, int]
 ) -> RowsAndViews:
-    """Rows and views of one of `JUDGED`: of a table with daily partitions those of `day`, of silver those at the `cut`.
+    """Rows and views of one of `JUDGED`: of a table with daily partitions those of the commit that made `day`, of silver those at the `cut`.
+
+    Such a commit has made other days again with it: they are judged together.
 
     Raises TableMissingError (silver is not there) and NotMadeError (the table was not made, or not for that day).
     """
@@ -75,6 +72,8 @@ def look(
     for fact in FACTS:
         if fact.table is table:
             return of_fact(spark, settings, fact, day)
+    if table is t.FUNNEL_DAILY:
+        return of_funnel(spark, settings, day)
     return of_mart(spark, settings, table, day)
 
 
@@ -94,19 +93,26 @@ def of_dimension(spark: SparkSession, settings: Settings, dimension: Dimension) 
 
 
 def of_fact(spark: SparkSession, settings: Settings, fact: Fact, day: date) -> RowsAndViews:
-    """The rows of `day`; of its streaming tables what belongs to that day, its versioned dimensions, and all others."""
+    """The rows that were made with `day`; of its streaming tables what belongs to these days, its versioned dimensions, and all others."""
     written = last_write(settings, fact.table, day)
     then = {
         path: read(spark, settings, t.BY_PATH[path], written.sources[path])
         for path in (*fact.dimensions, *fact.time_of)
     }
-    then |= {path: of_days(then[path], time, [day]) for path, time in fact.time_of.items()}
+    then |= {path: of_days(then[path], time, written.days) for path, time in fact.time_of.items()}
     if t.SESSIONS.path in then:
         then[t.SESSIONS.path] = newest(then[t.SESSIONS.path], t.SESSIONS).where("NOT is_open")
     then |= {path: read(spark, settings, t.BY_PATH[path]) for path in FIXED}
-    return _of_day(spark, settings, fact.table, day, written.version), {
-        t.BY_PATH[path].view: frame for path, frame in then.items()
-    }
+    return _of_days(spark, settings, fact.table, written), {t.BY_PATH[path].view: frame for path, frame in then.items()}
+
+
+def of_funnel(spark: SparkSession, settings: Settings, day: date) -> RowsAndViews:
+    """The rows that were made with `day`, and the closed sessions of these days."""
+    written = last_write(settings, t.FUNNEL_DAILY, day)
+    sessions = read(spark, settings, t.SESSIONS, written.sources[t.SESSIONS.path])
+    of_them = sessions.where(F.col("started_date").isin(list(written.days)))
+    closed = newest(of_them, t.SESSIONS).where("NOT is_open")
+    return _of_days(spark, settings, t.FUNNEL_DAILY, written), {t.SESSIONS.view: closed}
 
 
 def of_mart(spark: SparkSession, settings: Settings, table: t.Table, day: date) -> RowsAndViews:
@@ -116,9 +122,9 @@ def of_mart(spark: SparkSession, settings: Settings, table: t.Table, day: date) 
         t.BY_PATH[path].view: part(read(spark, settings, t.BY_PATH[path], written.sources[path]), day)
         for path, part in _OF_MARTS[table.path].items()
     }
-    return _of_day(spark, settings, table, day, written.version), then
+    return _of_days(spark, settings, table, written), then
 
 
-def _of_day(spark: SparkSession, settings: Settings, table: t.Table, day: date, version: int) -> DataFrame:
+def _of_days(spark: SparkSession, settings: Settings, table: t.Table, written: Written) -> DataFrame:
     (column,) = table.partition_by
-    return read(spark, settings, table, version).where(F.col(column) == F.lit(day))
+    return read(spark, settings, table, written.version).where(F.col(column).isin(list(written.days)))

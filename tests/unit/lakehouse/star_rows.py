@@ -1,4 +1,4 @@
-"""Rows of silver for tests of the star, as plain values: users, products, order lines, changes of stock, sessions."""
+"""Rows of silver for tests of the star, as plain values: users, products, order lines, changes of stock, sessions; a rebuild's mark."""
 
 from __future__ import annotations
 
@@ -8,7 +8,16 @@ from typing import Any
 
 import pyarrow as pa
 
-from lakehouse.tables import INVENTORY_EVENTS, PRODUCTS, SESSIONS, TRANSACTION_ITEMS, USERS, Table
+from lakehouse.ledger import NO_BATCH, LedgerEntry
+from lakehouse.tables import (
+    INVENTORY_EVENTS,
+    LEDGER_STREAMING,
+    PRODUCTS,
+    SESSIONS,
+    TRANSACTION_ITEMS,
+    USERS,
+    Table,
+)
 
 REGISTERED = datetime(2024, 2, 29, 12, tzinfo=UTC)
 
@@ -103,6 +112,13 @@ def session(number: int, start: str, end: str, user_id: str, **changes: Any) -> 
         "is_retracted": False,
     }
     return {**row, **changes}
+
+
+def swap_entry(batch_id: int) -> pa.Table:
+    """The ledger's entry of a rebuild."""
+    when = at("14 00:00")
+    counts = {name: 0 for name in LEDGER_STREAMING.schema.names if name.endswith("_count")}
+    return LedgerEntry(1, batch_id, NO_BATCH, when, when, {}, {}, {}, counts).to_rows()
 
 
 def arrow(table: Table, rows: list[dict[str, Any]]) -> pa.Table:

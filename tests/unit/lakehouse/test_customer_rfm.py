@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -11,10 +11,10 @@ import pytest
 from deltalake import write_deltalake
 from pyspark.sql import DataFrame, SparkSession
 from rfm_orders import Order, in_full, silver
+from star_rows import swap_entry
 
 from lakehouse import batch, customer_rfm
 from lakehouse.customer_rfm import Made, differences
-from lakehouse.ledger import NO_BATCH, LedgerEntry
 from lakehouse.settings import Settings
 from lakehouse.storage import delta_uri, open_table
 from lakehouse.tables import CUSTOMER_RFM, LEDGER_STREAMING, TRANSACTIONS
@@ -88,7 +88,7 @@ def test_a_state_that_is_wrong_is_found_by_the_full_computation_and_one_without_
 
 def test_only_a_day_whose_commit_fits_what_silver_is_now_is_a_state(spark: SparkSession, lake: Settings) -> None:
     def state(day: date, version: int, last: int) -> State | str:
-        return customer_rfm._state(spark, lake, day, version, last)
+        return customer_rfm._state(lake, day, version, last)
 
     batch.replace_days(kept(spark, "ada"), lake, CUSTOMER_RFM, [D13], {TRANSACTIONS.path: 4}, {TRANSACTIONS.path: 3})
     assert state(D14, 5, 9) == State(D13, 3)
@@ -101,7 +101,7 @@ def test_only_a_day_whose_commit_fits_what_silver_is_now_is_a_state(spark: Spark
     assert state(D14, 5, 9) == State(D13, 3)
     write_deltalake(delta_uri(lake, LEDGER_STREAMING), swap_entry(4), mode="append")
     assert state(D14, 5, 9) == "silver/transactions was rebuilt after 2026-03-13 was made"
-    batch.replace_day(kept(spark, "ada"), lake, CUSTOMER_RFM, D13, {TRANSACTIONS.path: 5})
+    batch.replace_days(kept(spark, "ada"), lake, CUSTOMER_RFM, [D13], {TRANSACTIONS.path: 5})
     assert state(D14, 5, 9) == "the commit of 2026-03-13 does not say what it has seen"
 
 
@@ -122,10 +122,3 @@ def kept(spark: SparkSession, user: str) -> DataFrame:
     values = [D13, user, 364, 1, Decimal("5.00"), 5, 5, 5, "champions"]
     row = dict(zip(CUSTOMER_RFM.schema.names, values, strict=True))
     return spark.createDataFrame(pa.Table.from_pylist([row], schema=CUSTOMER_RFM.schema))
-
-
-def swap_entry(batch_id: int) -> Any:
-    """The ledger's entry of a rebuild."""
-    at = datetime(2026, 3, 14, tzinfo=UTC)
-    names = [name for name in LEDGER_STREAMING.schema.names if name.endswith("_count")]
-    return LedgerEntry(1, batch_id, NO_BATCH, at, at, {}, {}, {}, dict.fromkeys(names, 0)).to_rows()

@@ -213,7 +213,7 @@ def step(country: str, category: str, sessions: int, orders: int, **changes: Any
 
 
 def test_funnels(spark: SparkSession) -> None:
-    views = {SESSIONS: [{"user_id": user, "order_count": int(user == "u")} for user in "uvw"]}
+    views = {SESSIONS: [{"started_date": DAY, "user_id": user, "order_count": int(user == "u")} for user in "uvw"]}
     sound = [step("DE", "all", 1, 1), step("US", "all", 2, 0), step("all", "all", 3, 1)]
     assert broken(spark, FUNNEL_DAILY, sound, views) == {}
     rows = [
