@@ -36,10 +36,9 @@ from lakehouse.tables import (
     TRANSACTIONS,
     Table,
 )
-from orchestration.definitions import defs
 from orchestration.materialize import run, summary
 from orchestration.naming import key
-from orchestration.runs import IN_FULL_TAG
+from orchestration.runs import IN_FULL_TAG, daily_job
 
 DAY = "2026-03-14"
 EXPECTED = [
@@ -116,8 +115,9 @@ def rows(settings: Settings, made: Table = CUSTOMER_RFM, *columns: str) -> list[
 
 def make(day: str, instance: dg.DagsterInstance, tags: dict[str, str] | None = None) -> dg.ExecuteInProcessResult:
     """The table alone, without the checks of a whole run."""
-    job = defs().resolve_job_def("daily")
-    return job.execute_in_process(partition_key=day, instance=instance, asset_selection=[key(CUSTOMER_RFM)], tags=tags)
+    return daily_job().execute_in_process(
+        partition_key=day, instance=instance, asset_selection=[key(CUSTOMER_RFM)], tags=tags
+    )
 
 
 def materialised(outcome: dg.ExecuteInProcessResult) -> dict[str, Any]:
@@ -262,7 +262,7 @@ def test_the_rows_that_a_check_rejects_are_listed_masked(lake: Settings, capsys:
 
 
 def test_before_the_stream_has_written_the_run_says_what_to_do(lake: Settings, instance: dg.DagsterInstance) -> None:
-    outcome = run(DAY, instance)
+    outcome = run(DAY, instance, [key(CUSTOMER_RFM)])
     assert not outcome.success
     assert re.search(
         r"There is no silver/transactions in file:.* yet: start the streaming service", "\n".join(summary(outcome))
