@@ -10,7 +10,7 @@ import numpy as np
 import orjson
 from kafka import KafkaConsumer
 
-from infra.bench.base import BenchError, Result, throwaway, up, wait_for_lag
+from infra.bench.base import BenchError, Result, note, throwaway, up, wait_for_lag
 from ingestion import options as traffic
 from ingestion.run import run
 from ingestion.shares import Shares
@@ -58,9 +58,10 @@ def _at(settings: Settings, rate: int, seconds: int) -> dict[str, Any]:
     fast, slow = listener.latencies()
     if not len(fast):
         raise BenchError(f"The real-time lane said nothing at {rate} events a second: no latency to state.")
+    told = {"real_time_lane_ms": _percentiles(fast), "micro_batch_path_ms": _percentiles(slow)}
+    note(f"{rate:,} events/s: {told}")
     return {
-        "real_time_lane_ms": _percentiles(fast),
-        "micro_batch_path_ms": _percentiles(slow),
+        **told,
         "records": sum(report.acknowledged.values()),
         "generator_behind_seconds": report.most_seconds_behind,
     }

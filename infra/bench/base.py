@@ -67,6 +67,11 @@ def throwaway() -> Iterator[None]:
             get_settings.cache_clear()
 
 
+def note(text: str) -> None:
+    """A line for who watches, with the time: results are not what standard error is for."""
+    _out.print(f"  {datetime.now():%H:%M:%S} {text}", markup=False)
+
+
 def up(*services: str) -> Settings:
     stack.up(only=services, say=lambda text: _out.print(f"  {text}", markup=False))
     return load_settings()
