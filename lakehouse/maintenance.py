@@ -47,7 +47,8 @@ class Maintenance:
         self._rests_until = datetime.min.replace(tzinfo=UTC)
 
     def after_batch(self, now: datetime, is_idle: bool) -> None:
-        """Compact the table that needs it most, one at most so that the stream hardly waits; all snapshots once it is idle.
+        """Compact the table that needs it most, one at most and of snapshots one partition, so that the stream hardly waits; all snapshots
+        once it is idle.
 
         Under load compactions take a tenth of the time, more only where a table has gained twice the files that it may.
         Once a day, and then only while idle, files that no version within `history_days` names are deleted.
@@ -60,7 +61,7 @@ class Maintenance:
         most = self._most_files if now >= self._rests_until else 2 * self._most_files
         if self._commits[worst] > most:
             began = time.monotonic()
-            self._compact(worst)
+            self._compact(worst, partitions=1)
             self._rests_until = now + _REST * timedelta(seconds=time.monotonic() - began)
         if is_idle:
             for path, table in self._tables.items():
@@ -70,13 +71,15 @@ class Maintenance:
                 self._swept_at = now
                 self._sweep()
 
-    def _compact(self, path: str) -> None:
+    def _compact(self, path: str, partitions: int | None = None) -> None:
+        """`partitions` at most of a table of snapshots, all where None; the rest of them is due next."""
         began = time.monotonic()
+        left = 0
         table, delta = self._tables[path], self._opened[path]
         before = len(delta.file_uris())
         try:
             if table.reading == "snapshots":
-                compact_snapshots(table, delta)
+                left = compact_snapshots(table, delta, partitions)
             else:
                 delta.optimize.compact(
                     target_size=TARGET_BYTES,
@@ -88,7 +91,7 @@ class Maintenance:
             raise FencedError(
                 f"Another process has written to {path}: this one has been replaced and stops."
             ) from error
-        self._commits[path], self._versions[path] = 0, delta.version()
+        self._commits[path], self._versions[path] = left, delta.version()
         log.info(
             "compacted %s: %d to %d files in %.1f s", path, before, len(delta.file_uris()), time.monotonic() - began
         )
@@ -102,18 +105,23 @@ class Maintenance:
                 log.info("deleted %d files of %s that no version of the last days names", len(gone), path)
 
 
-def compact_snapshots(table: Table, delta: DeltaTable) -> None:
-    """Leave one row per key, in one commit per partition that has more than one file; what it says once read stays the same."""
+def compact_snapshots(table: Table, delta: DeltaTable, partitions: int | None = None) -> int:
+    """Leave one row per key, in one commit per partition that has more than one file; what it says once read stays the same.
+
+    With `partitions` only in as many as that, those with most files. Returns the most files that a partition left out still has.
+    """
     if not table.partition_by:
         _overwrite(table, delta, delta.to_pyarrow_dataset().to_table(), None)
-        return
+        return 0
     (column,) = table.partition_by
     actions = pa.table(delta.get_add_actions(flatten=True))
-    files = Counter(actions[f"partition.{column}"].to_pylist())
-    for value, count in sorted(files.items()):
+    files = Counter(actions[f"partition.{column}"].to_pylist()).most_common()
+    taken = len(files) if partitions is None else partitions
+    for value, count in files[:taken]:
         if count > 1:
             rows = delta.to_pyarrow_dataset().to_table(filter=pc.field(column) == value)
             _overwrite(table, delta, rows, f"{column} = '{value}'")
+    return max((count for _, count in files[taken:]), default=0)
 
 
 def _overwrite(table: Table, delta: DeltaTable, rows: pa.Table, predicate: str | None) -> None:

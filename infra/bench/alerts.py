@@ -10,7 +10,7 @@ import numpy as np
 import orjson
 from kafka import KafkaConsumer
 
-from infra.bench.base import BenchError, Result, throwaway, up, wait_for_lag
+from infra.bench.base import BenchError, Result, note, throwaway, up, wait_for_lag
 from ingestion import options as traffic
 from ingestion.run import run
 from ingestion.shares import Shares
@@ -20,42 +20,51 @@ from lakehouse.findings import DETECTIONS
 from lakehouse.live.anomalies.rules import STATELESS
 from lakehouse.settings import Settings
 
-RATE = 3_000
+_RATE = 3_000
+_DEMO_RATE = 500
 GATE_MS = 100
-_SHARES = Shares(duplicates=0.01, late=0.01, malformed=0.002, violations=0.005, anomalies=0.005)
+# Of the usual share of anomalies a minute at this rate holds ten findings of this lane: too few for a 99th percentile.
+_SHARES = Shares(duplicates=0.01, late=0.01, malformed=0.002, violations=0.005, anomalies=0.05)
 _WARM_UP_SECONDS = 60
 _KINDS = {rule.kind for rule in STATELESS}
 
 
 def alerts(seconds: int) -> Result:
-    """From a record's Kafka time to the Kafka time of its finding, ms, at 3,000 events a second with the whole stack running."""
+    """From a record's Kafka time to the Kafka time of its finding, ms, with the whole stack running: at 500 and at 3,000 events a second."""
     with throwaway():
         settings = up()
-        run(settings, traffic.live(5, rate=500, catalogue=True))
+        run(settings, traffic.live(5, rate=_DEMO_RATE, catalogue=True))
         wait_for_lag(settings, 0)
         _wait_for_catalogue(settings)
-        run(settings, traffic.live(_WARM_UP_SECONDS, rate=RATE, catalogue=False, shares=_SHARES))
-        wait_for_lag(settings, 0)
-        listener = _Listener(settings)
-        report = run(settings, traffic.live(seconds, rate=RATE, catalogue=False, shares=_SHARES))
-        wait_for_lag(settings, 0)
-        listener.stop()
-    fast, slow = listener.latencies()
-    if not len(fast):
-        raise BenchError("The real-time lane said nothing: no latency to state.")
-    ours, peer = _percentiles(fast), _percentiles(slow)
-    details = {
-        "real_time_lane_ms": ours,
-        "micro_batch_path_ms": peer,
+        measured = {rate: _at(settings, rate, seconds) for rate in (_DEMO_RATE, _RATE)}
+    ours, peer = measured[_RATE]["real_time_lane_ms"], measured[_RATE]["micro_batch_path_ms"]
+    details: dict[str, Any] = {f"{rate}_per_second": figures for rate, figures in measured.items()}
+    details |= {
         "gate_ms": GATE_MS,
         "is_within_gate": ours["p99"] <= GATE_MS,
-        "records": sum(report.acknowledged.values()),
-        "generator_behind_seconds": report.most_seconds_behind,
         "peer_is": "the durable finding of the same id on the same topic, told before its micro-batch is committed",
     }
-    return Result(
-        "alerts", "ms, p99 at 3,000 events/s", ours["p99"], peer["p99"], round(peer["p99"] / ours["p99"], 1), details
-    )
+    unit = f"ms, p99 at {_RATE:,} events/s"
+    return Result("alerts", unit, ours["p99"], peer["p99"], round(peer["p99"] / ours["p99"], 1), details)
+
+
+def _at(settings: Settings, rate: int, seconds: int) -> dict[str, Any]:
+    run(settings, traffic.live(_WARM_UP_SECONDS, rate=rate, catalogue=False, shares=_SHARES))
+    wait_for_lag(settings, 0)
+    listener = _Listener(settings)
+    report = run(settings, traffic.live(seconds, rate=rate, catalogue=False, shares=_SHARES))
+    wait_for_lag(settings, 0)
+    listener.stop()
+    fast, slow = listener.latencies()
+    if not len(fast):
+        raise BenchError(f"The real-time lane said nothing at {rate} events a second: no latency to state.")
+    told = {"real_time_lane_ms": _percentiles(fast), "micro_batch_path_ms": _percentiles(slow)}
+    note(f"{rate:,} events/s: {told}")
+    return {
+        **told,
+        "records": sum(report.acknowledged.values()),
+        "generator_behind_seconds": report.most_seconds_behind,
+    }
 
 
 class _Listener:

@@ -18,7 +18,7 @@ import numpy.typing as npt
 import psutil
 import pyarrow as pa
 
-from infra.bench.base import BenchError, Result, live, throwaway, up, wait_for_lag
+from infra.bench.base import BenchError, Result, live, note, throwaway, up, wait_for_lag
 from infra.ivy import jars_folder
 from infra.supervision import leftovers
 from lakehouse.contracts import CONTRACTS
@@ -72,7 +72,9 @@ def _fresh_at(settings: Settings, rate: int, seconds: int) -> dict[str, Any]:
         f"{process.name()} {process.pid}": f"{process.memory_info().rss / 2**30:.2f} GiB"
         for process in leftovers(settings)
     }
-    return {**_percentiles(age), "p95_by_minute": by_minute, "memory": memory}
+    told = {**_percentiles(age), "p95_by_minute": by_minute}
+    note(f"{rate:,} events/s: {told}")
+    return {**told, "memory": memory}
 
 
 def _percentiles(age: npt.NDArray[np.float64]) -> dict[str, Any]:

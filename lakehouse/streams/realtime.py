@@ -48,9 +48,9 @@ _SPARK = {
     "spark.sql.optimizer.runtime.bloomFilter.enabled": "false",
 }
 _READER = {
-    # wait a little for more records: each consumer asks the broker 50 times a second at most instead of once a record
-    "kafka.fetch.max.wait.ms": "20",
-    "kafka.fetch.min.bytes": "100000",
+    # A record is handed over as it comes, and an idle partition costs two requests a second.
+    "kafka.fetch.min.bytes": "1",
+    "kafka.fetch.max.wait.ms": "500",
     "failOnDataLoss": "false",  # what retention took is for the durable path to report
 }
 _WRITER = {
