@@ -41,13 +41,12 @@ def backfill(
     os.environ.update(instance_env(load_settings()))
     os.environ.setdefault("JAVA_HOME", str(java_home()))
 
-    import dagster as dg
-
     from orchestration.backfill import days_between, plan, work
+    from orchestration.record import record
     from orchestration.runs import check_day, close_dead
 
     days = days_between(check_day(first), check_day(last))
-    with dg.DagsterInstance.get() as instance:
+    with record() as instance:
         for run_id in close_dead(instance):
             _out.print(f"  run {run_id} was killed: closed as failed", markup=False)
         asked = plan(instance, load_settings("batch"), days, only or (), force, datetime.now(UTC))
