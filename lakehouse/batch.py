@@ -171,10 +171,9 @@ def last_write_before(settings: Settings, table: Table, day: date) -> tuple[date
         return None
     found: dict[date, Written] = {}
     for version, note in _notes(settings, table):
-        for made in map(date.fromisoformat, note.get("days", ())):
-            if made < day:
-                found.setdefault(made, Written(version, note["sources"], note.get("batches", {})))
-    return max(found.items(), default=None)
+        for day in map(date.fromisoformat, note.get("days", ())):
+            found.setdefault(day, Written(version, note["sources"], note.get("batches", {})))
+    return found
 
 
 def last_batch(rows: DataFrame) -> int:
@@ -185,8 +184,12 @@ def last_batch(rows: DataFrame) -> int:
 
 def made_span(settings: Settings, table: Table) -> tuple[date, date] | None:
     """The first and the last day that a table with daily partitions was made for, with rows or without; None before the first."""
-    if not exists(settings, table):
-        return None
+    earlier = {made: written for made, written in last_writes(settings, table).items() if made < day}
+    return max(earlier.items(), default=None)
+
+
+def last_writes(settings: Settings, table: Table) -> dict[date, Written]:
+    """By day the last commit that made it, of a table with daily partitions; empty where there is no such table."""
     (column,) = table.partition_by
     days = {date.fromisoformat(str(part[column])) for part in open_table(settings, table).partitions()}
     days |= {date.fromisoformat(day) for _, note in _notes(settings, table) for day in note.get("days", ())}

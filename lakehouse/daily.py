@@ -23,7 +23,7 @@ from lakehouse.marts import sales_trends as trends
 from lakehouse.marts.base import happened, midnight
 from lakehouse.marts.cohort_retention import cohort_retention
 from lakehouse.marts.funnel_daily import funnel_daily
-from lakehouse.marts.rfm_movements import rfm_movements
+from lakehouse.marts.rfm_movements import DAYS_BACK, rfm_movements
 from lakehouse.settings import Settings
 from lakehouse.transforms.facts import newest, stock_days
 
@@ -35,6 +35,7 @@ Keep = Callable[[DataFrame], DataFrame]
 class Mart:
     """A mart by day. `rows` makes a day of it out of its sources by path; what it hands to its third argument is computed once.
 
+    `days_back`: of a source that is made by day itself, it reads its own day and those so many days before.
     `totals` are SQL aggregates over the rows of a day, by the name under which a run reports them; Spark allows no FILTER in them.
     """
 
@@ -42,6 +43,7 @@ class Mart:
     sources: tuple[t.Table, ...]
     rows: Callable[[Frames, date, Keep], DataFrame]
     totals: dict[str, str] = field(default_factory=dict)
+    days_back: tuple[int, ...] = ()
 
 
 def make(spark: SparkSession, settings: Settings, mart: Mart, day: date, versions: Mapping[str, int]) -> batch.Written:
@@ -170,5 +172,6 @@ MARTS = (
         (t.CUSTOMER_RFM,),
         _movements,
         {"moved_count": "sum(if(from_segment <> to_segment, customer_count, 0))"},
+        days_back=DAYS_BACK,
     ),
 )

@@ -49,8 +49,9 @@ def backfill(
     with record() as instance:
         for run_id in close_dead(instance):
             _out.print(f"  run {run_id} was killed: closed as failed", markup=False)
-        asked = plan(instance, load_settings("batch"), days, only or (), force, datetime.now(UTC))
-        is_good = work(instance, asked, _print)
+        settings = load_settings("batch")
+        asked = plan(instance, settings, days, only or (), force, datetime.now(UTC))
+        is_good = work(instance, settings, asked, _print)
     if not is_good:
         raise typer.Exit(1)
 

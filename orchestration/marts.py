@@ -21,6 +21,6 @@ def mart_asset(mart: daily.Mart) -> dg.AssetsDefinition:
         started = time.monotonic()
         day = date.fromisoformat(context.partition_key)
         written = daily.make(spark.spark_session, spark.settings, mart, day, spark.versions(mart.sources))
-        return dg.MaterializeResult(metadata=written_metadata(written, started, mart.table))
+        return dg.MaterializeResult(metadata=written_metadata(spark.settings, written, started, mart.table))
 
     return asset
