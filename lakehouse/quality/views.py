@@ -9,7 +9,7 @@ import pyspark.sql.functions as F
 from pyspark.sql import DataFrame, SparkSession
 
 from lakehouse import tables as t
-from lakehouse.batch import NotMadeError, last_write, read, version_at
+from lakehouse.batch import NotMadeError, last_write, read, read_source, version_at, version_there
 from lakehouse.daily import order_lines
 from lakehouse.marts import basket_pairs, product_performance, sales_trends
 from lakehouse.marts.rfm_movements import DAYS_BACK
@@ -51,6 +51,9 @@ _OF_MARTS: dict[str, dict[str, View]] = {
 }
 _OF_SILVER = {t.TRANSACTION_ITEMS.path: (t.TRANSACTIONS,), t.QUARANTINE.path: (t.DUPLICATES,)}
 
+NOTHING: Mapping[str, int] = {}
+"""A cut that names no table: each is read at its newest."""
+
 JUDGED: tuple[t.Table, ...] = tuple(
     table for table in t.TABLES if table.layer == "silver" or (table.layer == "gold" and table.owner == "batch")
 )
@@ -61,6 +64,8 @@ def look(
 ) -> RowsAndViews:
     """Rows and views of one of `JUDGED`: of a table with daily partitions those of `day`, of silver those at the `cut`.
 
+    What a table was made from is read at the version that its commit names; where maintenance has deleted that, at the `cut`, so that old
+    days can be judged too. Where a commit does not say which micro-batches it has seen, what came late since then shows as a difference.
     Raises TableMissingError (silver is not there) and NotMadeError (the table was not made, or not for that day).
     """
     if table.layer == "silver":
@@ -69,13 +74,13 @@ def look(
         return read(spark, settings, table, last_write(settings, table).version), {}
     for dimension in DIMENSIONS:
         if dimension.member.dimension is table:
-            return of_dimension(spark, settings, dimension)
+            return of_dimension(spark, settings, dimension, cut)
     if day is None:
         raise NotMadeError(f"{table.path} is made day by day, and no day is named.")
     for fact in FACTS:
         if fact.table is table:
-            return of_fact(spark, settings, fact, day)
-    return of_mart(spark, settings, table, day)
+            return of_fact(spark, settings, fact, day, cut)
+    return of_mart(spark, settings, table, day, cut)
 
 
 def _of_silver(spark: SparkSession, settings: Settings, table: t.Table, cut: Mapping[str, int]) -> RowsAndViews:
@@ -85,40 +90,50 @@ def _of_silver(spark: SparkSession, settings: Settings, table: t.Table, cut: Map
     return rows, dict(zip((one.view for one in _OF_SILVER.get(table.path, ())), views, strict=True))
 
 
-def of_dimension(spark: SparkSession, settings: Settings, dimension: Dimension) -> RowsAndViews:
+def of_dimension(
+    spark: SparkSession, settings: Settings, dimension: Dimension, cut: Mapping[str, int] = NOTHING
+) -> RowsAndViews:
     """All rows of a versioned dimension, and the changes it was made from."""
     table, changes = dimension.member.dimension, dimension.member.changes
     written = last_write(settings, table)
-    view = read(spark, settings, changes, written.sources[changes.path])
+    view = read_source(spark, settings, changes, written, cut)
     return read(spark, settings, table, written.version), {changes.view: view}
 
 
-def of_fact(spark: SparkSession, settings: Settings, fact: Fact, day: date) -> RowsAndViews:
+def of_fact(
+    spark: SparkSession, settings: Settings, fact: Fact, day: date, cut: Mapping[str, int] = NOTHING
+) -> RowsAndViews:
     """The rows of `day`; of its streaming tables what belongs to that day, its versioned dimensions, and all others."""
     written = last_write(settings, fact.table, day)
     then = {
-        path: read(spark, settings, t.BY_PATH[path], written.sources[path])
+        path: read_source(spark, settings, t.BY_PATH[path], written, cut)
         for path in (*fact.dimensions, *fact.time_of)
     }
     then |= {path: of_days(then[path], time, [day]) for path, time in fact.time_of.items()}
     if t.SESSIONS.path in then:
         then[t.SESSIONS.path] = newest(then[t.SESSIONS.path], t.SESSIONS).where("NOT is_open")
     then |= {path: read(spark, settings, t.BY_PATH[path]) for path in FIXED}
-    return _of_day(spark, settings, fact.table, day, written.version), {
+    return _of_day(spark, settings, fact.table, day, written.version, cut), {
         t.BY_PATH[path].view: frame for path, frame in then.items()
     }
 
 
-def of_mart(spark: SparkSession, settings: Settings, table: t.Table, day: date) -> RowsAndViews:
+def of_mart(
+    spark: SparkSession, settings: Settings, table: t.Table, day: date, cut: Mapping[str, int] = NOTHING
+) -> RowsAndViews:
     """The rows of `day`, and what they were made from as far as the mart's rules ask for it."""
     written = last_write(settings, table, day)
     then = {
-        t.BY_PATH[path].view: part(read(spark, settings, t.BY_PATH[path], written.sources[path]), day)
+        t.BY_PATH[path].view: part(read_source(spark, settings, t.BY_PATH[path], written, cut), day)
         for path, part in _OF_MARTS[table.path].items()
     }
-    return _of_day(spark, settings, table, day, written.version), then
+    return _of_day(spark, settings, table, day, written.version, cut), then
 
 
-def _of_day(spark: SparkSession, settings: Settings, table: t.Table, day: date, version: int) -> DataFrame:
+def _of_day(
+    spark: SparkSession, settings: Settings, table: t.Table, day: date, version: int, cut: Mapping[str, int]
+) -> DataFrame:
+    """The rows of `day` as its last commit left them: no later version has others, so any that is there will do."""
     (column,) = table.partition_by
-    return read(spark, settings, table, version).where(F.col(column) == F.lit(day))
+    there = version_there(settings, table, version, cut)
+    return read(spark, settings, table, there).where(F.col(column) == F.lit(day))
