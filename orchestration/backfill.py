@@ -189,9 +189,7 @@ def joined_keys(keys: Iterable[dg.AssetKey]) -> frozenset[dg.AssetKey]:
     return frozenset(parents & graph.materializable_asset_keys - by_day)
 
 
-def _made(
-    instance: dg.DagsterInstance, settings: Settings, backfill: Backfill
-) -> dict[date, dict[dg.AssetKey, _Made]]:
+def _made(instance: dg.DagsterInstance, settings: Settings, backfill: Backfill) -> dict[date, dict[dg.AssetKey, _Made]]:
     """Per day the tables that were made last by a run that counts, checks included, and that the lake has.
 
     Dagster's word alone is not enough: its storage may outlive a lake that was wiped.

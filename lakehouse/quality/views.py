@@ -106,8 +106,7 @@ def of_fact(
     """The rows of `day`; of its streaming tables what belongs to that day, its versioned dimensions, and all others."""
     written = last_write(settings, fact.table, day)
     then = {
-        path: read_source(spark, settings, t.BY_PATH[path], written, cut)
-        for path in (*fact.dimensions, *fact.time_of)
+        path: read_source(spark, settings, t.BY_PATH[path], written, cut) for path in (*fact.dimensions, *fact.time_of)
     }
     then |= {path: of_days(then[path], time, [day]) for path, time in fact.time_of.items()}
     if t.SESSIONS.path in then:
