@@ -21,7 +21,7 @@ def written_prefixes() -> dict[str, list[str]]:
     """Per service, the key patterns below the lake's root that it may write."""
     own = {owner: [f"{table.path}/*" for table in TABLES if table.owner == owner] for owner in ("streaming", "batch")}
     own["streaming"] += ["ops/leases/streaming*", "_rebuild/*"]
-    own["batch"] += ["ops/leases/batch*", "ops/ledger_batch/*"]
+    own["batch"] += ["ops/leases/batch*"]
     return {name: list(dict.fromkeys(patterns)) for name, patterns in own.items()}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -23,6 +24,9 @@ from lakehouse.ledger import rebuilt_since
 from lakehouse.settings import Settings
 from lakehouse.storage import exists, open_table, spark_uri
 from lakehouse.tables import LEDGER_STREAMING, Table
+from lakehouse.travel import Log
+
+log = logging.getLogger(__name__)
 
 # By session: what was opened at a version, which never changes
 _OPENED: WeakKeyDictionary[SparkSession, dict[tuple[str, int], DataFrame]] = WeakKeyDictionary()
@@ -83,6 +87,31 @@ def read(spark: SparkSession, settings: Settings, table: Table, version: int | N
     if (uri, version) not in kept:
         kept[uri, version] = spark.read.format("delta").option("versionAsOf", version).load(uri)
     return kept[uri, version]
+
+
+def version_there(settings: Settings, table: Table, version: int, cut: Mapping[str, int]) -> int:
+    """`version`, or that of the `cut` where maintenance has deleted files of it since, which the log then says."""
+    now = version_at(settings, table, cut)
+    if version == now or Log(settings, table).is_readable(version):
+        return version
+    log.warning("version %d of %s is gone: version %d stands in for it", version, table.path, now)
+    return now
+
+
+def read_source(
+    spark: SparkSession, settings: Settings, table: Table, written: Written, cut: Mapping[str, int]
+) -> DataFrame:
+    """`table` as the rows of `written` were made from it.
+
+    Where maintenance has deleted files of that version, the rows of the `cut`, without those of micro-batches that `written` has not
+    seen, as far as its commit says which it has. Rows that replace others (snapshots) cannot be taken back like that.
+    """
+    wanted = written.sources[table.path]
+    version = version_there(settings, table, wanted, cut)
+    rows, seen = read(spark, settings, table, version), written.batches.get(table.path)
+    if version == wanted or seen is None or table.reading == "snapshots":
+        return rows
+    return rows.where(F.col("batch_id") <= seen)
 
 
 def create(spark: SparkSession, settings: Settings, table: Table) -> None:
@@ -160,15 +189,18 @@ def last_write(settings: Settings, table: Table, day: date | None = None) -> Wri
 
 def last_write_before(settings: Settings, table: Table, day: date) -> tuple[date, Written] | None:
     """The last day before `day` that a table with daily partitions was made for, and the last commit that made it; None without one."""
-    if not exists(settings, table):
-        return None
+    earlier = {made: written for made, written in last_writes(settings, table).items() if made < day}
+    return max(earlier.items(), default=None)
+
+
+def last_writes(settings: Settings, table: Table) -> dict[date, Written]:
+    """By day the last commit that made it, of a table with daily partitions; empty where there is no such table."""
     found: dict[date, Written] = {}
     for version, note in _notes(settings, table):
         written = _written(version, note)
         for made in written.days:
-            if made < day:
-                found.setdefault(made, written)
-    return max(found.items(), default=None)
+            found.setdefault(made, written)
+    return found
 
 
 def last_batch(settings: Settings, table: Table, version: int) -> int:

@@ -63,10 +63,14 @@ def make(spark: SparkSession, settings: Settings, day: date, version: int, *, in
 
 
 def differences(spark: SparkSession, settings: Settings, day: date) -> int:
-    """How many rows of `day` differ from those that a full computation gives out of the same silver; 0 where all are the same."""
+    """How many rows of `day` differ from those that a full computation gives out of the same silver; 0 where all are the same.
+
+    The same silver: the day may lie behind what the stream's VACUUM has left.
+    """
     written = batch.last_write(settings, CUSTOMER_RFM, day)
     kept = batch.read(spark, settings, CUSTOMER_RFM).where(F.col("as_of_date") == day)
-    again = rfm.rfm(batch.read(spark, settings, TRANSACTIONS, written.sources[TRANSACTIONS.path]), day)
+    silver = batch.read_source(spark, settings, TRANSACTIONS, written, batch.cut(spark, settings))
+    again = rfm.rfm(silver, day)
     if _digest(kept) == _digest(again):
         return 0
     return kept.exceptAll(again).unionAll(again.exceptAll(kept)).count()

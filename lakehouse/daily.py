@@ -23,7 +23,7 @@ from lakehouse.marts import sales_trends as trends
 from lakehouse.marts.base import happened, midnight
 from lakehouse.marts.cohort_retention import cohort_retention
 from lakehouse.marts.funnel_daily import funnel_daily
-from lakehouse.marts.rfm_movements import rfm_movements
+from lakehouse.marts.rfm_movements import DAYS_BACK, rfm_movements
 from lakehouse.overtaken import Frames, Kept, Made, last_batches, overtaken
 from lakehouse.settings import Settings
 from lakehouse.transforms.facts import newest, stock_days
@@ -36,6 +36,7 @@ Rows = Callable[[Frames, list[date], Keep], DataFrame]
 class Mart:
     """A mart by day. `rows` makes days of it out of its sources by path; what it hands to its third argument is computed once.
 
+    `days_back`: of a source that is made by day itself, it reads its own day and those so many days before.
     `totals` are SQL for what is summed up over the rows of a day, by the name under which a run reports it. Where `kept` is given, days are made
     again once they are overtaken; else a day stays as known when it was made, and `rows` gets that one day.
     """
@@ -45,6 +46,7 @@ class Mart:
     rows: Rows
     totals: dict[str, str] = field(default_factory=dict)
     kept: Kept | None = None
+    days_back: tuple[int, ...] = ()
 
 
 def make(spark: SparkSession, settings: Settings, mart: Mart, day: date, versions: Mapping[str, int]) -> Made:
@@ -202,5 +204,6 @@ MARTS = (
         (t.CUSTOMER_RFM,),
         _as_of(_movements),
         {"moved_count": "if(from_segment <> to_segment, customer_count, 0)"},
+        days_back=DAYS_BACK,
     ),
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import logging
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
@@ -47,12 +47,13 @@ class Kept:
     pinned: tuple[int, ...]
 
 
-def run(settings: Settings, now: datetime) -> tuple[list[Kept], pa.Table]:
+def run(settings: Settings, now: datetime, say: Callable[[str], None] = print) -> tuple[list[Kept], pa.Table]:
     """Maintain all tables of the batch side, then measure all tables of the lake and append that to `ops/table_sizes`.
 
-    `settings` are those of the batch service. Raises LeaseHeldError while a batch run owns the tables.
+    `settings` are those of the batch service. While a batch run owns the tables it waits, as such a run waits for another, and says so.
+    Raises LeaseHeldError where that takes longer than `batch_wait_minutes`.
     """
-    with Lease(settings, "batch"):
+    with Lease(settings, "batch", patience_seconds=settings.batch_wait_minutes * 60, say=say):
         done = maintain(settings, [table for table in TABLES if table.owner == "batch"])
         sizes = measure(settings, TABLES, now)
         append(settings, TABLE_SIZES, sizes)

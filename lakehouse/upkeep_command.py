@@ -10,7 +10,7 @@ EPILOG = "Example: globalmart maintain"
 def maintain() -> None:
     """Compact, sort and sweep dimensions, facts and marts, and note the size of every table in ops/table_sizes.
 
-    It takes the batch lease, so it is refused while a batch run is under way. Streaming tables are kept by the streaming service.
+    It takes the batch lease, so it waits while a batch run is under way. Streaming tables are kept by the streaming service.
     """
     from lakehouse.settings import load_settings
     from lakehouse.upkeep import run, sentence

@@ -113,18 +113,20 @@ def _recovered(
     earlier = instance.get_runs(
         dg.RunsFilter(
             job_name=run.job_name,
-            statuses=[dg.DagsterRunStatus.FAILURE],
+            # A check that does not block fails in a run that succeeds.
+            statuses=[dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.SUCCESS],
             tags={PARTITION_TAG: day} if day else {},
         ),
         limit=_MOST_EARLIER,
     )
     over: dict[str, str] = {}
-    for failed in earlier:
-        if not _covers(run, failed):
+    for before in earlier:
+        if not _covers(run, before):
             continue
-        over[f"{RUN_FAILED}|{_about(failed)}"] = RUN_RECOVERED
-        for check in _failed_checks(_events(instance, failed)):
-            over[_check_print(failed, check)] = CHECK_RECOVERED
+        if before.status is dg.DagsterRunStatus.FAILURE:
+            over[f"{RUN_FAILED}|{_about(before)}"] = RUN_RECOVERED
+        for check in _failed_checks(_events(instance, before)):
+            over[_check_print(before, check)] = CHECK_RECOVERED
     for fingerprint, kind in sorted(over.items()):
         if fingerprint not in standing:
             yield Finding(
@@ -140,9 +142,9 @@ def _recovered(
             )
 
 
-def _covers(run: dg.DagsterRun, failed: dg.DagsterRun) -> bool:
-    """Whether `run` made all that `failed` was to make."""
-    made, wanted = selection(run), selection(failed)
+def _covers(run: dg.DagsterRun, before: dg.DagsterRun) -> bool:
+    """Whether `run` made all that `before` was to make."""
+    made, wanted = selection(run), selection(before)
     return not made or (bool(wanted) and wanted <= made)
 
 

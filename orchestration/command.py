@@ -41,17 +41,17 @@ def backfill(
     os.environ.update(instance_env(load_settings()))
     os.environ.setdefault("JAVA_HOME", str(java_home()))
 
-    import dagster as dg
-
     from orchestration.backfill import days_between, plan, work
+    from orchestration.record import record
     from orchestration.runs import check_day, close_dead
 
     days = days_between(check_day(first), check_day(last))
-    with dg.DagsterInstance.get() as instance:
+    with record() as instance:
         for run_id in close_dead(instance):
             _out.print(f"  run {run_id} was killed: closed as failed", markup=False)
-        asked = plan(instance, load_settings("batch"), days, only or (), force, datetime.now(UTC))
-        is_good = work(instance, asked, _print)
+        settings = load_settings("batch")
+        asked = plan(instance, settings, days, only or (), force, datetime.now(UTC))
+        is_good = work(instance, settings, asked, _print)
     if not is_good:
         raise typer.Exit(1)
 

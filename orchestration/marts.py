@@ -21,7 +21,7 @@ def mart_asset(mart: daily.Mart) -> dg.AssetsDefinition:
         started = time.monotonic()
         day = date.fromisoformat(context.partition_key)
         made = daily.make(spark.spark_session, spark.settings, mart, day, spark.versions(mart.sources))
-        metadata = written_metadata(made.written, started, mart.table)
+        metadata = written_metadata(spark.settings, made.written, started, mart.table)
         repaired = {"repaired_days": [str(one) for one in made.repaired]} if mart.kept else {}
         return dg.MaterializeResult(metadata=metadata | repaired)
 

@@ -12,6 +12,7 @@ import typer
 from lakehouse.errors import GlobalMartError
 from lakehouse.progress import progress
 from lakehouse.settings import load_settings
+from orchestration.record import RecordAwayError, record
 from orchestration.runs import check_day, close_dead, failures, run
 
 # A JVM that lives for a minute does not earn back what the optimising compiler costs: this halves the processor time.
@@ -26,7 +27,8 @@ def main(
     """Check silver, make every batch table of one UTC day, check it, and print what came out.
 
     A day that is not over is made as far as it has come, and again by the sensor `day_is_over` once it is. Results are kept in the
-    Dagster instance of DAGSTER_HOME. Example: python -m orchestration.materialize --day 2026-03-14
+    Dagster instance of DAGSTER_HOME; where its PostgreSQL does not answer, the tables are made all the same, and nobody is told of the run.
+    Example: python -m orchestration.materialize --day 2026-03-14
     """
     os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "yes")
     os.environ.setdefault("JDK_JAVA_OPTIONS", SHORT_JVM)
@@ -35,7 +37,11 @@ def main(
     except GlobalMartError as error:
         typer.echo(f"Error: {error}", err=True)
         raise typer.Exit(1) from None
-    instance = dg.DagsterInstance.get() if os.environ.get("DAGSTER_HOME") else dg.DagsterInstance.ephemeral()
+    try:
+        instance = record()
+    except RecordAwayError as error:
+        typer.echo(f"{error} The day is made all the same; this run will not be in Dagster's pages.", err=True)
+        instance = dg.DagsterInstance.ephemeral()
     with instance:
         close_dead(instance)
         outcome = run(asked, instance)

@@ -52,6 +52,8 @@ STREAM_FRESHNESS = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=1)
 # A day is over some 40 minutes past midnight, and its run is to take a quarter of an hour.
 DAILY_FRESHNESS = dg.FreshnessPolicy.cron("0 3 * * *", lower_bound_delta=timedelta(hours=3), timezone="UTC")
 
+MIRROR_KEY = dg.AssetKey(["postgres", "mirror"])
+
 # What each table is made from, beyond the rule that silver and ops come from bronze
 _SOURCES: dict[str, tuple[Table, ...]] = {
     TRANSACTION_ITEMS.path: (TRANSACTIONS, PRODUCTS),

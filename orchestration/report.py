@@ -5,10 +5,16 @@ from decimal import Decimal
 from typing import Any
 
 from lakehouse.batch import Written
+from lakehouse.settings import Settings
 from lakehouse.tables import Table
 
 
-def written_metadata(written: Written, started: float, table: Table) -> dict[str, Any]:
+def place_metadata(settings: Settings, written: Written) -> dict[str, Any]:
+    """Which commit of which lake: several lakes may have one Dagster, and a lake may be wiped (`orchestration.backfill` looks there)."""
+    return {"lake_uri": settings.lake_uri, "version_written": written.version, "version_read": written.sources}
+
+
+def written_metadata(settings: Settings, written: Written, started: float, table: Table) -> dict[str, Any]:
     """Of one write that began at `started` (monotonic seconds); a total `row_count` is that of the partition, or of the table without any.
 
     Money is text in USD, which is exact; sums over no rows are 0.
@@ -20,8 +26,7 @@ def written_metadata(written: Written, started: float, table: Table) -> dict[str
     return {
         **totals,
         "duration_seconds": round(time.monotonic() - started, 2),
-        "version_written": written.version,
-        "version_read": written.sources,
+        **place_metadata(settings, written),
     }
 
 

@@ -21,7 +21,7 @@ def fixed_asset(table: Table) -> dg.AssetsDefinition:
     def asset(spark: LakehouseSpark) -> dg.MaterializeResult[Any]:
         started = time.monotonic()
         written = star.make_fixed(spark.spark_session, spark.settings, table)
-        return dg.MaterializeResult(metadata=written_metadata(written, started, table))
+        return dg.MaterializeResult(metadata=written_metadata(spark.settings, written, started, table))
 
     return asset
 
@@ -35,7 +35,7 @@ def dimension_asset(dimension: star.Dimension) -> dg.AssetsDefinition:
         started = time.monotonic()
         versions = spark.versions(dimension.sources)
         written = star.make_dimension(spark.spark_session, spark.settings, dimension, versions)
-        return dg.MaterializeResult(metadata=written_metadata(written, started, table))
+        return dg.MaterializeResult(metadata=written_metadata(spark.settings, written, started, table))
 
     return asset
 
@@ -47,7 +47,7 @@ def fact_asset(fact: star.Fact) -> dg.AssetsDefinition:
     def asset(context: dg.AssetExecutionContext, spark: LakehouseSpark) -> dg.MaterializeResult[Any]:
         started = time.monotonic()
         made = star.make_fact(spark.spark_session, spark.settings, fact, date.fromisoformat(context.partition_key))
-        metadata = written_metadata(made.written, started, fact.table)
+        metadata = written_metadata(spark.settings, made.written, started, fact.table)
         return dg.MaterializeResult(metadata=metadata | {"repaired_days": [str(one) for one in made.repaired]})
 
     return asset

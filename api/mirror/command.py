@@ -10,9 +10,10 @@ import typer
 from rich.console import Console
 from rich.table import Table as Grid
 
-from api.mirror.follow import Mirror
 from api.mirror.lag import lag, words
 from api.mirror.plan import Mirrored, mirrored
+from api.mirror.rebuild import drop_undeclared
+from api.mirror.rebuild import rebuild as rebuild_tables
 from api.mirror.target import Target
 from lakehouse.settings import Settings, load_settings
 from lakehouse.travel import Log, NoSuchVersionError
@@ -68,19 +69,22 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON 
 def rebuild(
     table: Annotated[str, typer.Option(help="Only this table, such as gold/customer_rfm.")] = "",
 ) -> None:
-    """Load the mirror anew from gold, one table after the other; readers see the old rows until the new ones are complete."""
+    """Load the mirror anew from gold, one table after the other; readers see the old rows until the new ones are complete.
+
+    Without --table, tables that gold does not have any more leave the mirror.
+    """
     settings = load_settings("serving")
     chosen = [one for one in mirrored(settings) if not table or one.table is table_named(table)]
     if not chosen:
         raise typer.BadParameter(f"{table} is not a gold table, so the mirror does not have it.")
-    for one in chosen:
-        shown = Mirror(settings, [one]).rebuild().get(one.table.path)
+    for one in rebuild_tables(settings, chosen):
+        path, shown = one.mirrored.table.path, one.shown
         if shown:
-            print(
-                f"{one.table.path:<32} version {shown.delta_version}: {shown.row_count:,} rows in {shown.load_seconds:.1f} s"
-            )
+            print(f"{path:<32} version {shown.delta_version}: {shown.row_count:,} rows in {shown.load_seconds:.1f} s")
         else:
-            print(f"{one.table.path:<32} not in gold yet")
+            print(f"{path:<32} not in gold yet")
+    for name in [] if table else drop_undeclared(settings):
+        print(f"{name:<32} dropped: no gold table is called so")
 
 
 def _newest(settings: Settings, one: Mirrored) -> int | None:

@@ -196,6 +196,19 @@ class Target:
         self.run(f"DROP TABLE IF EXISTS {sql.place(mirrored)} CASCADE")
         self.run(f"DELETE FROM {sql.SCHEMA}.versions WHERE table_path = '{mirrored.table.path}'")  # noqa: S608
 
+    def forget_others(self, declared: Iterable[Mirrored]) -> list[str]:
+        """Take out of the mirror what is none of `declared`, such as the table of an older release; the names of those tables."""
+        kept = list(declared)
+        known = ", ".join(f"'{name}'" for name in ("versions", *(one.table.name for one in kept)))
+        found = self.rows(
+            f"SELECT tablename FROM pg_tables WHERE schemaname = '{sql.SCHEMA}' AND tablename NOT IN ({known}) ORDER BY 1"  # noqa: S608
+        )
+        for (table,) in found:
+            self.run(f"DROP TABLE {sql.SCHEMA}.{sql.name(table)} CASCADE")
+        paths = ", ".join(f"'{one.table.path}'" for one in kept)
+        self.run(f"DELETE FROM {sql.SCHEMA}.versions WHERE table_path NOT IN ({paths})")  # noqa: S608
+        return [str(table) for (table,) in found]
+
     def _merge(self, mirrored: Mirrored, target: str, batches: pa.RecordBatchReader) -> int:
         """Read rows of sums or snapshots through a temporary table; by how much the rows of `target` have grown."""
         self.run(sql.create_stage(mirrored))

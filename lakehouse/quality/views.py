@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pyspark.sql.functions as F
 from pyspark.sql import DataFrame, SparkSession
 
 from lakehouse import tables as t
-from lakehouse.batch import NotMadeError, Written, last_write, read, version_at
+from lakehouse.batch import NotMadeError, Written, last_write, read, read_source, version_at, version_there
 from lakehouse.daily import order_lines
 from lakehouse.marts import basket_pairs, product_performance, sales_trends
 from lakehouse.marts.rfm_movements import DAYS_BACK
@@ -46,6 +47,9 @@ _OF_MARTS: dict[str, dict[str, View]] = {
 }
 _OF_SILVER = {t.TRANSACTION_ITEMS.path: (t.TRANSACTIONS,), t.QUARANTINE.path: (t.DUPLICATES,)}
 
+NOTHING: Mapping[str, int] = {}
+"""A cut that names no table: each is read at its newest."""
+
 JUDGED: tuple[t.Table, ...] = tuple(
     table for table in t.TABLES if table.layer == "silver" or (table.layer == "gold" and table.owner == "batch")
 )
@@ -58,6 +62,8 @@ def look(
 
     Such a commit has made other days again with it: they are judged together.
 
+    What a table was made from is read at the version that its commit names; where maintenance has deleted that, at the `cut`, so that old
+    days can be judged too. Where a commit does not say which micro-batches it has seen, what came late since then shows as a difference.
     Raises TableMissingError (silver is not there) and NotMadeError (the table was not made, or not for that day).
     """
     if table.layer == "silver":
@@ -66,15 +72,15 @@ def look(
         return read(spark, settings, table, last_write(settings, table).version), {}
     for dimension in DIMENSIONS:
         if dimension.member.dimension is table:
-            return of_dimension(spark, settings, dimension)
+            return of_dimension(spark, settings, dimension, cut)
     if day is None:
         raise NotMadeError(f"{table.path} is made day by day, and no day is named.")
     for fact in FACTS:
         if fact.table is table:
-            return of_fact(spark, settings, fact, day)
+            return of_fact(spark, settings, fact, day, cut)
     if table is t.FUNNEL_DAILY:
-        return of_funnel(spark, settings, day)
-    return of_mart(spark, settings, table, day)
+        return of_funnel(spark, settings, day, cut)
+    return of_mart(spark, settings, table, day, cut)
 
 
 def _of_silver(spark: SparkSession, settings: Settings, table: t.Table, cut: Mapping[str, int]) -> RowsAndViews:
@@ -84,20 +90,23 @@ def _of_silver(spark: SparkSession, settings: Settings, table: t.Table, cut: Map
     return rows, dict(zip((one.view for one in _OF_SILVER.get(table.path, ())), views, strict=True))
 
 
-def of_dimension(spark: SparkSession, settings: Settings, dimension: Dimension) -> RowsAndViews:
+def of_dimension(
+    spark: SparkSession, settings: Settings, dimension: Dimension, cut: Mapping[str, int] = NOTHING
+) -> RowsAndViews:
     """All rows of a versioned dimension, and the changes it was made from."""
     table, changes = dimension.member.dimension, dimension.member.changes
     written = last_write(settings, table)
-    view = read(spark, settings, changes, written.sources[changes.path])
+    view = read_source(spark, settings, changes, written, cut)
     return read(spark, settings, table, written.version), {changes.view: view}
 
 
-def of_fact(spark: SparkSession, settings: Settings, fact: Fact, day: date) -> RowsAndViews:
+def of_fact(
+    spark: SparkSession, settings: Settings, fact: Fact, day: date, cut: Mapping[str, int] = NOTHING
+) -> RowsAndViews:
     """The rows that were made with `day`; of its streaming tables what belongs to these days, its versioned dimensions, and all others."""
-    written = last_write(settings, fact.table, day)
+    written = _made_with(settings, fact.table, day, cut)
     then = {
-        path: read(spark, settings, t.BY_PATH[path], written.sources[path])
-        for path in (*fact.dimensions, *fact.time_of)
+        path: read_source(spark, settings, t.BY_PATH[path], written, cut) for path in (*fact.dimensions, *fact.time_of)
     }
     then |= {path: of_days(then[path], time, written.days) for path, time in fact.time_of.items()}
     if t.SESSIONS.path in then:
@@ -106,23 +115,32 @@ def of_fact(spark: SparkSession, settings: Settings, fact: Fact, day: date) -> R
     return _of_days(spark, settings, fact.table, written), {t.BY_PATH[path].view: frame for path, frame in then.items()}
 
 
-def of_funnel(spark: SparkSession, settings: Settings, day: date) -> RowsAndViews:
+def of_funnel(spark: SparkSession, settings: Settings, day: date, cut: Mapping[str, int] = NOTHING) -> RowsAndViews:
     """The rows that were made with `day`, and the closed sessions of these days."""
-    written = last_write(settings, t.FUNNEL_DAILY, day)
-    sessions = read(spark, settings, t.SESSIONS, written.sources[t.SESSIONS.path])
+    written = _made_with(settings, t.FUNNEL_DAILY, day, cut)
+    sessions = read_source(spark, settings, t.SESSIONS, written, cut)
     of_them = sessions.where(F.col("started_date").isin(list(written.days)))
     closed = newest(of_them, t.SESSIONS).where("NOT is_open")
     return _of_days(spark, settings, t.FUNNEL_DAILY, written), {t.SESSIONS.view: closed}
 
 
-def of_mart(spark: SparkSession, settings: Settings, table: t.Table, day: date) -> RowsAndViews:
+def of_mart(
+    spark: SparkSession, settings: Settings, table: t.Table, day: date, cut: Mapping[str, int] = NOTHING
+) -> RowsAndViews:
     """The rows of `day`, and what they were made from as far as the mart's rules ask for it."""
-    written = last_write(settings, table, day)
+    written = _made_with(settings, table, day, cut)
     then = {
-        t.BY_PATH[path].view: part(read(spark, settings, t.BY_PATH[path], written.sources[path]), day)
+        t.BY_PATH[path].view: part(read_source(spark, settings, t.BY_PATH[path], written, cut), day)
         for path, part in _OF_MARTS[table.path].items()
     }
     return _of_days(spark, settings, table, written), then
+
+
+def _made_with(settings: Settings, table: t.Table, day: date, cut: Mapping[str, int]) -> Written:
+    """The last commit that made `day`; where maintenance has deleted its version, a later one, whose other days may be other by then."""
+    written = last_write(settings, table, day)
+    there = version_there(settings, table, written.version, cut)
+    return written if there == written.version else replace(written, version=there, days=(day,))
 
 
 def _of_days(spark: SparkSession, settings: Settings, table: t.Table, written: Written) -> DataFrame:

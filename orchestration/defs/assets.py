@@ -12,6 +12,7 @@ from lakehouse.customer_rfm import make
 from lakehouse.tables import CUSTOMER_RFM, TRANSACTIONS
 from orchestration.naming import batch_asset
 from orchestration.partitions import DAILY
+from orchestration.report import place_metadata
 from orchestration.runs import IN_FULL_TAG
 from orchestration.spark import LakehouseSpark
 
@@ -43,8 +44,7 @@ def customer_rfm(context: dg.AssetExecutionContext, spark: LakehouseSpark) -> dg
             "made_from": made.reason,
             "computing_seconds": round(made.computing_seconds, 2),
             "publishing_seconds": round(made.publishing_seconds, 2),
-            "version_written": made.written.version,
-            "version_read": {TRANSACTIONS.path: source},
+            **place_metadata(spark.settings, made.written),
             "segments": dg.MetadataValue.table(
                 [dg.TableRecord({**row.asDict(), "money": str(row["money"])}) for row in segments]
             ),

@@ -12,8 +12,8 @@ from orchestration.naming import batch_asset, key
 
 
 @batch_asset(TABLE_SIZES, engine="python")
-def table_sizes() -> dg.MaterializeResult[Any]:
-    done, sizes = run(load_settings("batch"), datetime.now(UTC))
+def table_sizes(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
+    done, sizes = run(load_settings("batch"), datetime.now(UTC), say=context.log.info)
     kept = [
         dg.TableRecord(
             {
@@ -44,7 +44,8 @@ maintenance = dg.define_asset_job(
 )
 
 
-# Long after the day's run, so that it finds what that has written; should one be under way still, runs wait for each other.
+# Long after the day's run, so that it finds what that has written. Should one be under way still, Dagster's queue holds this back; for a
+# backfill by command it waits at the batch lease, which is free between two days.
 @dg.schedule(
     job=maintenance,
     cron_schedule="30 3 * * *",

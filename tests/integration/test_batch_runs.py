@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
@@ -24,6 +25,7 @@ from infra.servers.dagster import instance_env
 from lakehouse.settings import CHECKOUT, Settings, load_settings
 from lakehouse.storage import delta_options, delta_uri, open_table
 from lakehouse.tables import CUSTOMER_RFM, TABLES, TRANSACTIONS
+from orchestration.backfill import LAKE_TAG
 from orchestration.runs import PROCESS_TAG
 
 pytestmark = [pytest.mark.integration, pytest.mark.long, pytest.mark.timeout(7200)]
@@ -69,30 +71,55 @@ def start(settings: Settings, jars_dir: Path, *command: str) -> subprocess.Popen
     )
 
 
+def days_told(process: subprocess.Popen[str], count: int) -> tuple[list[str], list[str]]:
+    """What a backfill said of its first days, `count` of them, in a word each; and what it said before of runs that were killed."""
+    assert process.stdout is not None
+    words, closed = [], []
+    while len(words) < count:
+        line = process.stdout.readline()
+        assert line, f"it ended after {words}"
+        if "closed as failed" in line:
+            closed.append(line)
+        else:
+            words.append("done" if line.endswith("done already\n") else "made" if " tables in " in line else line)
+    return words, closed
+
+
 def test_a_month_killed_in_the_middle_and_gone_on_with_equals_one_that_ran_through(
-    home: Settings, jars_dir: Path
+    home: Settings, jars_dir: Path, instance: dg.DagsterInstance
 ) -> None:
-    days = 30
+    days = [FIRST + timedelta(days=number) for number in range(30)]
     through, killed = own_lake(home), own_lake(home)
-    last = FIRST + timedelta(days=days - 1)
-    command = ("infra.cli", "backfill", "--from", str(FIRST), "--to", str(last))
+    command = ("infra.cli", "backfill", "--from", str(days[0]), "--to", str(days[-1]))
     for settings in (through, killed):
-        fill(settings, FIRST, days, empty=FIRST + timedelta(days=4))
+        fill(settings, FIRST, len(days), empty=FIRST + timedelta(days=4))
         reach(settings, "2026-04-02T00:00:00+00:00")
-    done = start(through, jars_dir, *command)
-    lines, _ = done.communicate()
-    assert done.returncode == 0, lines
-    for seen in (1, 9, 22):  # killed after so many lines of a try, those of days done before included
+    first = start(through, jars_dir, *command)
+    assert days_told(first, len(days)) == (["made"] * len(days), [])
+    assert first.wait() == 0
+
+    def is_under_way(day: date) -> bool:
+        tags = {"dagster/partition": str(day), LAKE_TAG: killed.lake_uri}
+        found = instance.get_runs(dg.RunsFilter(tags=tags, statuses=[dg.DagsterRunStatus.STARTED]), limit=1)
+        of_type = dg.DagsterEventType.ASSET_MATERIALIZATION
+        return any(instance.all_logs(run.run_id, of_type=of_type) for run in found)
+
+    made = 0
+    for seen in (1, 9, 22):  # killed while the day after so many is half made
         one = start(killed, jars_dir, *command)
-        assert one.stdout is not None
-        told = [one.stdout.readline() for _ in range(seen)]
+        words, closed = days_told(one, seen)
+        wait_for(partial(is_under_way, days[seen]), f"some tables of {days[seen]} are made", 300)
         one.kill()
         one.communicate()
-        assert all(line.startswith("  2026") or "closed as failed" in line for line in told), told
+        assert one.returncode == -signal.SIGKILL
+        assert words == ["done"] * made + ["made"] * (seen - made)
+        assert len(closed) == bool(made)  # the run that the kill before has cut short
+        made = seen
     final = start(killed, jars_dir, *command)
-    lines, _ = final.communicate()
-    assert final.returncode == 0, lines
-    assert lines.count("done already") >= 20
+    words, closed = days_told(final, len(days))
+    assert final.wait() == 0
+    assert words == ["done"] * made + ["made"] * (len(days) - made)
+    assert len(closed) == 1
     for table in MADE:
         assert content(killed, table) == content(through, table), table.path
 

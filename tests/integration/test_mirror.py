@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,8 +16,10 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import dagster as dg
 import psycopg
 import pytest
+from batch_lake import PRICE, fill, reach
 from conftest import wait_for
 from mirror_rows import FIRST_DAY, append, expected, row
 from typer.testing import CliRunner
@@ -25,9 +30,10 @@ from api.mirror.plan import Mirrored, mirrored
 from api.mirror.service import Follower
 from api.mirror.target import Shown, Target
 from infra.credentials import dashboards_file, read_pairs
+from infra.servers.dagster import instance_env
 from lakehouse import upkeep
 from lakehouse.maintenance import compact_snapshots
-from lakehouse.settings import Settings, load_settings
+from lakehouse.settings import CHECKOUT, Settings, load_settings
 from lakehouse.storage import open_table
 from lakehouse.tables import (
     ANOMALIES,
@@ -38,9 +44,11 @@ from lakehouse.tables import (
     INVENTORY_LEVELS,
     SALES_BY_MINUTE,
     SESSIONS,
+    TABLES,
     Table,
 )
 from lakehouse.travel import VersionGoneError, open_at
+from orchestration.defs import mirror as asset
 
 pytestmark = pytest.mark.integration
 
@@ -314,6 +322,42 @@ def test_the_mirror_catches_up_when_postgres_is_back(
     assert follower.said()["row_count"] == 9
 
 
+@pytest.mark.timeout(900)
+def test_marts_land_while_postgres_is_away_and_the_mirror_catches_up(
+    stack: Any, settings: Settings, jars_dir: Path
+) -> None:
+    made = [table for table in TABLES if table.owner == "batch" and table.layer == "gold"]
+    plan = of(settings, *made)
+    mirror = Mirror(settings, plan)
+    assert mirror.refresh() == {}
+    fill(settings, DAYS[0], 1)
+    reach(settings, f"{DAYS[1]}T12:00:00+00:00")
+    env = {
+        **os.environ,
+        **instance_env(load_settings()),  # Dagster's record is in the same PostgreSQL
+        "GLOBALMART_LAKE_URI": settings.lake_uri,
+        "GLOBALMART_JARS_DIR": str(jars_dir),
+    }
+    command = [sys.executable, "-m", "orchestration.materialize", "--day", str(DAYS[0])]
+    stack.stop("postgres")
+    done = subprocess.run(command, cwd=CHECKOUT, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr[-2000:]
+    assert "PostgreSQL, where Dagster keeps its record of runs, does not answer" in done.stderr
+    assert [line for line in done.stdout.splitlines() if "FAILED" in line] == []
+    assert {table.path for table in made} <= {line.split(":")[0] for line in done.stdout.splitlines()}
+    stack("postgres")
+    shown = mirror.refresh()
+    assert mirror.problems == {}
+    assert set(shown) == {table.path for table in made}
+    for one in plan:
+        assert shown[one.table.path].delta_version == open_table(settings, one.table).version()
+        assert shows(settings, one) == expected(settings, one, shown[one.table.path].first_day), one.table.path
+    (scores,) = of(settings, CUSTOMER_RFM)
+    names = scores.names
+    rows = [dict(zip(names, found, strict=True)) for found in shows(settings, scores)]
+    assert {row["user_id"]: row["monetary"] for row in rows} == {"alice": PRICE, "bob": 2 * PRICE, "carol": 3 * PRICE}
+
+
 def test_a_load_that_is_cut_short_leaves_what_was_shown(stack: Any, settings: Settings) -> None:
     (plan,) = of(settings, CUSTOMER_RFM)
     mirror = Mirror(settings, [plan])
@@ -362,10 +406,47 @@ def test_what_was_dropped_is_made_anew_by_the_next_round_and_by_the_command(
     assert "5 rows" in run.output
     assert_equal(settings, plan, mirror.refresh())
     empty(settings)
-    assert CliRunner().invoke(command.app, ["rebuild"]).exit_code == 0
+    with psycopg.connect(settings.mirror_url) as connection:
+        connection.execute("CREATE TABLE mirror.of_an_older_release (number integer)")
+    assert CliRunner().invoke(command.app, ["rebuild", "--table", "customer_rfm"]).exit_code == 0
+    run = CliRunner().invoke(command.app, ["rebuild"])
+    assert run.exit_code == 0
+    assert re.search(r"^of_an_older_release +dropped", run.output, re.M)  # only now: one table was asked for before
     assert_equal(settings, plan, mirror.refresh())
     told = CliRunner().invoke(command.app, ["status", "--json"])
     assert '"row_count": 5' in told.output
+
+
+def test_dagsters_asset_makes_the_mirror_anew_and_drops_what_no_gold_table_is_called(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = of(settings, INVENTORY_LEVELS, CUSTOMER_RFM)
+    mirror = Mirror(settings, plan)
+    for one in plan:
+        append(settings, one.table, [row(one.table, number, DAYS[0]) for number in range(5)])
+    before = mirror.refresh()
+    with psycopg.connect(settings.mirror_url) as connection:
+        connection.execute("DELETE FROM mirror.customer_rfm")
+        connection.execute("CREATE TABLE mirror.of_an_older_release AS SELECT 1 AS number")
+        connection.execute("CREATE VIEW mirror.upon_it AS SELECT * FROM mirror.of_an_older_release")
+        connection.execute(
+            "INSERT INTO mirror.versions SELECT 'gold/of_an_older_release', delta_version, log_digest, first_day, row_count, "
+            "committed_at, mirrored_at, loaded_at, load_seconds FROM mirror.versions LIMIT 1"
+        )
+    monkeypatch.setattr(asset, "load_settings", lambda *_: settings)
+    done = dg.materialize([asset.mirror])
+    (event,) = done.get_asset_materialization_events()
+    said = {name: value.value for name, value in event.materialization.metadata.items()}
+    versions = {one.table.path: before[one.table.path].delta_version for one in plan}
+    assert (said["dagster/row_count"], said["version_read"]) == (10, versions)
+    assert said["dropped"] == ["of_an_older_release"]
+    assert_equal(settings, plan, mirror.refresh())
+    with dashboard(settings) as connection:
+        names = connection.execute("SELECT relname FROM pg_class WHERE relnamespace = 'mirror'::regnamespace")
+        kinds = {name for (name,) in names.fetchall() if not name.endswith(("_idx", "_pkey"))}
+        paths = {path for (path,) in connection.execute("SELECT table_path FROM mirror.versions").fetchall()}
+    assert kinds == {"customer_rfm", "inventory_levels", "versions"}
+    assert paths == set(versions)
 
 
 def test_two_that_load_the_same_table_do_not_meet(settings: Settings) -> None:

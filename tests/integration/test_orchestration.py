@@ -16,12 +16,24 @@ import dagster as dg
 import pyarrow as pa
 import pytest
 from batch_lake import PRICE, content, fill, reach
+from conftest import wait_for
 from deltalake import write_deltalake
 
 from infra.servers.dagster import instance_env
 from lakehouse.settings import CHECKOUT, Settings
 from lakehouse.storage import delta_options, delta_uri, open_table
-from lakehouse.tables import CUSTOMER_RFM, SESSIONS, TABLES, TRANSACTION_ITEMS, TRANSACTIONS, Table
+from lakehouse.tables import (
+    CUSTOMER_RFM,
+    FACT_SALES,
+    PRODUCTS,
+    SESSIONS,
+    TABLES,
+    TRANSACTION_ITEMS,
+    TRANSACTIONS,
+    USERS,
+    Table,
+)
+from orchestration.backfill import LAKE_TAG
 from orchestration.materialize import SHORT_JVM
 from orchestration.naming import key
 
@@ -92,9 +104,11 @@ def materialise(settings: Settings, jars_dir: Path) -> subprocess.CompletedProce
     return subprocess.run(command, cwd=CHECKOUT, env=env, capture_output=True, text=True, check=False)
 
 
-def backfill(settings: Settings, jars_dir: Path, first: str, last: str) -> subprocess.Popen[str]:
-    """Of the scores alone, which need the least."""
-    command = [sys.executable, "-m", "infra.cli", "backfill", "--from", first, "--to", last, "--only", "customer_rfm"]
+def backfill(
+    settings: Settings, jars_dir: Path, first: str, last: str, *more: str, only: str = "customer_rfm"
+) -> subprocess.Popen[str]:
+    """Of the scores alone, which need the least, or of another table."""
+    command = [sys.executable, "-m", "infra.cli", "backfill", "--from", first, "--to", last, "--only", only, *more]
     env = {**environment(settings, jars_dir), "PYTHONUNBUFFERED": "1"}
     return subprocess.Popen(
         command,
@@ -148,17 +162,27 @@ def test_a_run_without_s3_ends_with_one_sentence(
 def test_a_range_killed_in_the_middle_goes_on_where_it_was_and_is_done_once(
     batch: Settings, jars_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    for name, value in instance_env(batch).items():
+        monkeypatch.setenv(name, value)
     fill(batch, date(2026, 3, 12), 3, empty=date(2026, 3, 13))
     reach(batch, "2026-03-15T12:00:00+00:00")
     killed = backfill(batch, jars_dir, "2026-03-12", "2026-03-14")
     assert killed.stdout is not None
     assert killed.stdout.readline().startswith("  2026-03-12  1 tables in ")
-    killed.send_signal(signal.SIGKILL)  # the second day's run has begun, or is about to
-    killed.communicate()
+    with dg.DagsterInstance.get() as instance:
+        second = dg.RunsFilter(
+            tags={"dagster/partition": "2026-03-13", LAKE_TAG: batch.lake_uri}, statuses=[dg.DagsterRunStatus.STARTED]
+        )
+        wait_for(lambda: instance.get_runs(second), "the second day's run has begun")
+        killed.send_signal(signal.SIGKILL)
+        killed.communicate()
+        assert killed.returncode == -signal.SIGKILL
+        (cut_short,) = instance.get_runs(second)
 
     again = backfill(batch, jars_dir, "2026-03-12", "2026-03-14")
     lines, errors = again.communicate()
     assert again.returncode == 0, lines + errors[-2000:]
+    assert f"  run {cut_short.run_id} was killed: closed as failed" in lines.splitlines()
     days = [line.split("  ")[1:] for line in lines.splitlines() if line.startswith("  2026")]
     assert [day for day, _ in days] == ["2026-03-12", "2026-03-13", "2026-03-14"]
     assert [words.startswith("done already") for _, words in days] == [True, False, False]
@@ -180,11 +204,30 @@ def test_a_range_killed_in_the_middle_goes_on_where_it_was_and_is_done_once(
     assert third.returncode == 0, lines + errors[-2000:]
     assert [line.split("  ")[2] for line in lines.splitlines()] == ["done already"] * 3
 
-    for name, value in instance_env(batch).items():
-        monkeypatch.setenv(name, value)
     with dg.DagsterInstance.get() as instance:
         under_way = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING]
         assert instance.get_runs(dg.RunsFilter(statuses=under_way)) == []
+
+
+def test_facts_alone_come_with_their_dimensions_so_that_no_version_of_silver_is_read_that_is_gone(
+    batch: Settings, jars_dir: Path
+) -> None:
+    def made(*more: str) -> None:
+        one = backfill(batch, jars_dir, "2026-03-12", "2026-03-12", *more, only="fact_sales")
+        lines, errors = one.communicate()
+        assert one.returncode == 0, lines + errors[-2000:]
+        assert lines.startswith("  2026-03-12  6 tables in ")
+        assert [row[0] for row in content(batch, FACT_SALES)] == [date(2026, 3, 12)] * 3
+
+    fill(batch, date(2026, 3, 12), 1)
+    reach(batch, "2026-03-15T12:00:00+00:00")
+    made()
+    for table in (USERS, PRODUCTS, TRANSACTION_ITEMS):  # as a compaction and the VACUUM of a week later
+        delta = open_table(batch, table)
+        delta.update(updates={"topic": "topic"})
+        delta.vacuum(0, dry_run=False, enforce_retention_duration=False)
+    reach(batch, "2026-03-15T13:00:00+00:00", batch_id=2)
+    made("--force")
 
 
 def test_a_range_that_the_stream_has_not_come_to_is_refused_in_a_sentence(batch: Settings, jars_dir: Path) -> None:

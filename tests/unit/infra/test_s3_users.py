@@ -18,6 +18,12 @@ def test_every_table_is_written_by_its_owner_alone() -> None:
         assert writers == [table.owner]
 
 
+def test_beside_their_tables_they_write_their_leases_and_the_rebuilds_workspace_alone() -> None:
+    tables = {f"{table.path}/*" for table in TABLES}
+    rest = {owner: set(patterns) - tables for owner, patterns in written_prefixes().items()}
+    assert rest == {"streaming": {"ops/leases/streaming*", "_rebuild/*"}, "batch": {"ops/leases/batch*"}}
+
+
 def test_reader_and_serving_write_nothing() -> None:
     made = policies(Settings(_env_file=None, lake_uri="s3a://lake"))
     assert _resources(made["reader"], "s3:PutObject") == []

@@ -154,4 +154,19 @@ def test_a_run_notes_the_size_of_every_table_under_the_lease(settings: Settings)
     kept = open_table(settings, TABLE_SIZES).to_pyarrow_table()
     assert kept.num_rows == 2 + 3  # the second run measures the table that the first one made
     with Lease(settings, "batch"), pytest.raises(LeaseHeldError):
-        upkeep.run(settings, NOW)
+        upkeep.run(settings.model_copy(update={"batch_wait_minutes": 0}), NOW)
+
+
+def test_a_run_waits_for_a_batch_run_that_has_the_tables_and_says_so(settings: Settings) -> None:
+    write(settings, DIM_COUNTRY, countries(1))
+    held, said = Lease(settings, "batch"), []
+    held.acquire()
+
+    def say(text: str) -> None:
+        said.append(text)
+        held.release()  # only once the other has begun to wait
+
+    done, _ = upkeep.run(settings, NOW, say)
+    assert [kept.table for kept in done] == [DIM_COUNTRY]
+    (sentence,) = said
+    assert sentence.startswith("Waiting for the batch lease, 1800 s at most.")

@@ -36,9 +36,19 @@ def check() -> dg.AssetCheckResult:
     return dg.AssetCheckResult(passed=not BROKEN["check"], description="1 of 7 expectations failed")
 
 
+@dg.asset_check(asset=["gold", "weekly"], name="full_computation")
+def in_full() -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(passed=not BROKEN["check"], description="4 rows differ")
+
+
 JOB = dg.Definitions(
     [table, other], jobs=[dg.define_asset_job("daily", partitions_def=DAILY)], asset_checks=[check]
 ).resolve_job_def("daily")
+WEEKLY = dg.Definitions(
+    [dg.AssetSpec(["gold", "weekly"])],
+    jobs=[dg.define_asset_job("weekly", selection=dg.AssetSelection.checks(in_full))],
+    asset_checks=[in_full],
+).resolve_job_def("weekly")
 
 
 @pytest.fixture
@@ -89,6 +99,22 @@ def test_a_check_that_fails_is_told_of_beside_its_run_and_success_takes_both_bac
         ("check_recovered", "info", bad),
         ("run_recovered", "info", f"run_failed|daily {DAY}"),
     ]
+
+
+def test_a_check_that_does_not_block_is_told_of_and_taken_back_although_its_run_succeeds(
+    instance: dg.DagsterInstance,
+) -> None:
+    def week(is_broken: bool) -> dg.DagsterRun:
+        BROKEN.update(check=is_broken)
+        done = WEEKLY.execute_in_process(instance=instance)
+        assert done.success
+        return instance.get_run_by_id(done.run_id)
+
+    bad = "check_failed|gold/weekly|full_computation|all"
+    assert told(instance, week(is_broken=False)) == []
+    for _ in range(2):
+        assert told(instance, week(is_broken=True)) == [("check_failed", "warning", bad)]
+    assert told(instance, week(is_broken=False)) == [("check_recovered", "info", bad)]
 
 
 def test_a_run_that_is_tried_again_says_nothing_yet(instance: dg.DagsterInstance) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from lakehouse.tables import BY_PATH, CUSTOMER_RFM, TABLES
 from orchestration.definitions import defs
-from orchestration.naming import DAILY_FRESHNESS, STREAM_FRESHNESS, key
+from orchestration.naming import DAILY_FRESHNESS, MIRROR_KEY, STREAM_FRESHNESS, key
 from orchestration.partitions import DAILY
 from orchestration.transient import POLICY
 
@@ -65,6 +65,7 @@ def test_the_asset_keys_are_these(loaded: dg.Definitions) -> None:
         "ops/detector_scorecard",
         "ops/ledger_streaming",
         "ops/table_sizes",
+        "postgres/mirror",
         "silver/cart_events",
         "silver/duplicates",
         "silver/inventory_events",
@@ -79,7 +80,7 @@ def test_the_asset_keys_are_these(loaded: dg.Definitions) -> None:
 
 def test_dagster_makes_what_batch_owns_and_only_shows_what_the_stream_owns(loaded: dg.Definitions) -> None:
     graph = loaded.resolve_asset_graph()
-    assert {k.to_user_string() for k in graph.materializable_asset_keys} == {
+    assert {k.to_user_string() for k in graph.materializable_asset_keys - {MIRROR_KEY}} == {
         t.path for t in TABLES if t.owner == "batch"
     }
     assert {k.to_user_string() for k in graph.external_asset_keys if k.path[0] != "kafka"} == {
@@ -140,6 +141,13 @@ def test_the_full_computation_is_compared_weekly_and_not_with_each_day(loaded: d
     assert (schedule.job_name, schedule.cron_schedule) == ("rfm_in_full", "0 4 * * 0")
 
 
+def test_the_mirror_is_made_anew_from_all_of_gold_and_only_when_it_is_asked_for(loaded: dg.Definitions) -> None:
+    made_from = {dep.asset_key.to_user_string() for dep in specs(loaded)["postgres/mirror"].deps}
+    assert made_from == {table.path for table in TABLES if table.layer == "gold"}
+    assert loaded.resolve_job_def("mirror_rebuild").asset_layer.executable_asset_keys == {MIRROR_KEY}
+    assert MIRROR_KEY not in loaded.resolve_job_def("daily").asset_layer.executable_asset_keys
+
+
 def test_tables_of_days_have_daily_partitions_and_dimensions_have_none(loaded: dg.Definitions) -> None:
     graph = loaded.resolve_asset_graph()
     partitioned = {k.to_user_string() for k in graph.materializable_asset_keys if graph.get(k).partitions_def}
@@ -173,7 +181,7 @@ def test_each_made_table_is_tried_again_and_backfilled_day_by_day(loaded: dg.Def
 def test_all_but_kafka_and_what_is_made_on_demand_has_a_freshness_policy(loaded: dg.Definitions) -> None:
     policies = {path: spec.freshness_policy for path, spec in specs(loaded).items()}
     expected = {t.path: STREAM_FRESHNESS if t.owner == "streaming" else DAILY_FRESHNESS for t in TABLES}
-    without = {path for path in policies if path.startswith("kafka/")} | {
+    without = {path for path in policies if path.startswith(("kafka/", "postgres/"))} | {
         t.path for t in TABLES if t.owner == "batch" and t.layer == "ops"
     }
     assert policies == {**expected, **dict.fromkeys(without)}

@@ -147,6 +147,7 @@ def test_a_day_gives_the_literal_rows_passes_its_checks_and_says_what_it_did(
         "monetary_total_usd": "0.90",
         "is_increment": False,
         "made_from": "in full: no earlier day is there",
+        "lake_uri": lake.lake_uri,
         "version_written": 1,
         "version_read": {"silver/transactions": 3},
     }

@@ -49,7 +49,8 @@ def at(watermark: str | None, waiting: int = 0) -> Progress:
         (JUST_NOT, "2026-03-13", "the run of 2026-03-13 was asked for"),
         (JUST, "2026-03-20", "the run of 2026-03-20 was asked for"),
         (None, None, "not taken an event yet"),
-        ("2023-06-01T00:00:00+00:00", None, "before the first day"),
+        ("2001-01-02T00:30:00+00:00", None, ["2001-01-01"]),
+        ("2001-01-02T00:29:59+00:00", None, "before the first day"),
     ],
 )
 def test_days_are_due_once_the_watermark_has_passed_them(
