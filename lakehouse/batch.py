@@ -16,6 +16,7 @@ from pyspark.sql import Column, DataFrame, Observation, SparkSession
 from pyspark.sql.pandas.types import from_arrow_type
 
 from lakehouse.errors import GlobalMartError
+from lakehouse.ledger import NO_BATCH
 from lakehouse.settings import Settings
 from lakehouse.storage import exists, open_table, spark_uri
 from lakehouse.tables import LEDGER_STREAMING, Table
@@ -181,6 +182,14 @@ def last_batch(rows: DataFrame) -> int:
     """The highest micro-batch in rows of a streaming table; -1 where there is none."""
     highest = rows.agg(F.max("batch_id")).collect()[0][0]
     return -1 if highest is None else int(highest)
+
+
+def is_rebuilt(spark: SparkSession, settings: Settings, since: int) -> bool:
+    """Whether a rebuild has replaced silver's content after the micro-batch `since`: it leaves entries in the ledger that are no batch."""
+    if not exists(settings, LEDGER_STREAMING):
+        return False
+    swaps = (F.col("batch_id") > since) & (F.col("spark_batch_id") == NO_BATCH)
+    return not read(spark, settings, LEDGER_STREAMING).where(swaps).isEmpty()
 
 
 def made_span(settings: Settings, table: Table) -> tuple[date, date] | None:

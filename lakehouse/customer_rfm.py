@@ -15,10 +15,8 @@ from pyspark.sql import DataFrame, SparkSession
 
 from lakehouse import batch
 from lakehouse.contracts.base import MONEY_MAX
-from lakehouse.ledger import NO_BATCH
 from lakehouse.settings import Settings
-from lakehouse.storage import exists
-from lakehouse.tables import CUSTOMER_RFM, LEDGER_STREAMING, TRANSACTIONS
+from lakehouse.tables import CUSTOMER_RFM, TRANSACTIONS
 from lakehouse.transforms import rfm
 from lakehouse.transforms import rfm_increment as increment
 from lakehouse.transforms.rfm_increment import State
@@ -92,19 +90,11 @@ def _state(spark: SparkSession, settings: Settings, day: date, version: int, las
         return f"the commit of {as_of_date} does not say what it has seen"
     if written.sources[TRANSACTIONS.path] > version or seen > last:
         return f"{as_of_date} has seen more of {TRANSACTIONS.path} than there is now"
-    if _is_rebuilt(spark, settings, seen):
+    if batch.is_rebuilt(spark, settings, seen):
         return f"{TRANSACTIONS.path} was rebuilt after {as_of_date} was made"
     if rfm.window(as_of_date)[1] <= rfm.window(day)[0]:
         return f"{as_of_date} shares no day with the window"
     return State(as_of_date, seen)
-
-
-def _is_rebuilt(spark: SparkSession, settings: Settings, since: int) -> bool:
-    """Whether a rebuild has replaced silver's content after the micro-batch `since`: it leaves entries in the ledger that are no batch."""
-    if not exists(settings, LEDGER_STREAMING):
-        return False
-    swaps = (F.col("batch_id") > since) & (F.col("spark_batch_id") == NO_BATCH)
-    return not batch.read(spark, settings, LEDGER_STREAMING).where(swaps).isEmpty()
 
 
 def _full(silver: DataFrame, day: date, reason: str) -> _Plan:

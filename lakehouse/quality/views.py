@@ -13,6 +13,7 @@ from lakehouse.batch import NotMadeError, last_write, read, version_at
 from lakehouse.daily import order_lines
 from lakehouse.marts import basket_pairs, product_performance, sales_trends
 from lakehouse.marts.rfm_movements import DAYS_BACK
+from lakehouse.quality.check import WHOLE
 from lakehouse.settings import Settings
 from lakehouse.star import DIMENSIONS, FACTS, FIXED, Dimension, Fact
 from lakehouse.transforms.facts import newest, of_days
@@ -57,14 +58,21 @@ JUDGED: tuple[t.Table, ...] = tuple(
 
 
 def look(
-    spark: SparkSession, settings: Settings, table: t.Table, day: date | None, cut: Mapping[str, int]
+    spark: SparkSession,
+    settings: Settings,
+    table: t.Table,
+    day: date | None,
+    cut: Mapping[str, int],
+    since: int | None = None,
 ) -> RowsAndViews:
     """Rows and views of one of `JUDGED`: of a table with daily partitions those of `day`, of silver those at the `cut`.
+
+    Of silver only the rows that came after the micro-batch `since`, where one is given.
 
     Raises TableMissingError (silver is not there) and NotMadeError (the table was not made, or not for that day).
     """
     if table.layer == "silver":
-        return _of_silver(spark, settings, table, cut)
+        return of_silver(spark, settings, table, cut, since)
     if table.path in FIXED:
         return read(spark, settings, table, last_write(settings, table).version), {}
     for dimension in DIMENSIONS:
@@ -78,11 +86,19 @@ def look(
     return of_mart(spark, settings, table, day)
 
 
-def _of_silver(spark: SparkSession, settings: Settings, table: t.Table, cut: Mapping[str, int]) -> RowsAndViews:
-    rows, *views = (
-        read(spark, settings, one, version_at(settings, one, cut)) for one in (table, *_OF_SILVER.get(table.path, ()))
-    )
-    return rows, dict(zip((one.view for one in _OF_SILVER.get(table.path, ())), views, strict=True))
+def of_silver(
+    spark: SparkSession, settings: Settings, table: t.Table, cut: Mapping[str, int], since: int | None
+) -> RowsAndViews:
+    """All rows at the cut, or those after the micro-batch `since` with all of them as the view WHOLE."""
+    others = _OF_SILVER.get(table.path, ())
+    rows, *views = (read(spark, settings, one, version_at(settings, one, cut)) for one in (table, *others))
+    named = dict(zip((one.view for one in others), views, strict=True))
+    if since is None:
+        return rows, named
+    is_new = F.col("batch_id") > since
+    if table is t.TRANSACTION_ITEMS:  # an order and its lines come with one micro-batch; orders before have theirs before
+        named[t.TRANSACTIONS.view] = named[t.TRANSACTIONS.view].where(is_new)
+    return rows.where(is_new), {**named, WHOLE: rows}
 
 
 def of_dimension(spark: SparkSession, settings: Settings, dimension: Dimension) -> RowsAndViews:

@@ -14,6 +14,7 @@ from lakehouse.tables import BY_PATH, CUSTOMER_RFM, TABLES
 from orchestration.definitions import defs
 from orchestration.naming import DAILY_FRESHNESS, STREAM_FRESHNESS, key
 from orchestration.partitions import DAILY
+from orchestration.runs import IN_FULL_TAG
 from orchestration.transient import POLICY
 
 CHECKOUT = Path(__file__).parents[3]
@@ -132,12 +133,15 @@ def test_the_checks_are_these_and_expectations_block_what_depends_on_them(loaded
     assert {(key.asset_key.to_user_string(), key.name) for key in daily} == set(expectations)
 
 
-def test_the_full_computation_is_compared_weekly_and_not_with_each_day(loaded: dg.Definitions) -> None:
+def test_rfm_and_all_of_silver_are_judged_weekly_and_not_with_each_day(loaded: dg.Definitions) -> None:
     in_full = dg.AssetCheckKey(key(CUSTOMER_RFM), "full_computation")
-    assert loaded.resolve_job_def("rfm_in_full").asset_layer.asset_graph.asset_check_keys == {in_full}
+    silver = {dg.AssetCheckKey(key(table), "expectations") for table in TABLES if table.layer == "silver"}
+    weekly = loaded.resolve_job_def("in_full")
+    assert weekly.asset_layer.asset_graph.asset_check_keys == {in_full, *silver}
+    assert weekly.run_tags[IN_FULL_TAG] == "true"
     assert in_full not in loaded.resolve_job_def("daily").asset_layer.asset_graph.asset_check_keys
     schedule = loaded.resolve_schedule_def("every_week")
-    assert (schedule.job_name, schedule.cron_schedule) == ("rfm_in_full", "0 4 * * 0")
+    assert (schedule.job_name, schedule.cron_schedule) == ("in_full", "0 4 * * 0")
 
 
 def test_tables_of_days_have_daily_partitions_and_dimensions_have_none(loaded: dg.Definitions) -> None:

@@ -74,11 +74,13 @@ def append(settings: Settings, table: Table, rows: list[dict[str, Any]]) -> None
     write_deltalake(delta_uri(settings, table), pa.Table.from_pylist(rows, schema=table.schema), mode="append")
 
 
-def sell(settings: Settings, number: int, user_id: str, at: str, total: str = "0.30") -> None:
-    """One order of three units at 0.10, in both silver tables; another `total` contradicts its line."""
+def sell(
+    settings: Settings, number: int, user_id: str, at: str, total: str = "0.30", order: str | None = None
+) -> None:
+    """One order of three units at 0.10, in both silver tables, called `order`; another `total` contradicts its line."""
     when = datetime.fromisoformat(at)
     shared = {
-        "transaction_id": f"t{number}",
+        "transaction_id": order or f"t{number}",
         "user_id": user_id,
         "timestamp": when,
         "country": "DE",
@@ -229,6 +231,60 @@ def test_a_silver_row_that_contradicts_its_lines_stops_the_mart(lake: Settings, 
     }
     for table in (CUSTOMER_RFM, FACT_SALES, SALES_TRENDS):
         assert not DeltaTable.is_deltatable(delta_uri(lake, table))
+
+
+def judge_silver(instance: dg.DagsterInstance, job: str) -> dict[str, tuple[str, int, dict[str, Any]]]:
+    """By table what was judged, how many rows, and the number of offenders by each expectation that failed."""
+    keys = {dg.AssetCheckKey(key(table), "expectations") for table in (TRANSACTIONS, TRANSACTION_ITEMS)}
+    chosen = defs().resolve_job_def(job).get_subset(asset_check_selection=keys)
+    day = DAY if job == "daily" else None
+    outcome = chosen.execute_in_process(partition_key=day, instance=instance, raise_on_error=False)
+    found = {}
+    for check in outcome.get_asset_check_evaluations():
+        lines = [record.data for record in check.metadata["expectations"].value.records]
+        broken = {line["expectation"]: line["unexpected_count"] for line in lines if line["result"] == "fails"}
+        assert check.passed == (not broken)
+        judged, count = (check.metadata[name].value for name in ("judged", "row_count"))
+        found[check.asset_key.path[-1]] = (judged, count, broken)
+    return found
+
+
+def test_a_day_judges_new_silver_with_its_groups_and_the_week_all_of_it(
+    lake: Settings, instance: dg.DagsterInstance
+) -> None:
+    sell_three(lake)
+    assert judge_silver(instance, "daily") == {
+        "transactions": ("all rows", 3, {}),
+        "transaction_items": ("all rows", 3, {}),
+    }
+    # a rule that became stricter, as it were: the row was right when it was judged
+    open_table(lake, TRANSACTIONS).update(predicate="transaction_id = 't1'", updates={"country": "'FR'"})
+    sell(lake, 4, "carol", "2026-03-14T12:00:00.000Z")
+    assert judge_silver(instance, "daily") == {
+        "transactions": ("rows after micro-batch 3", 1, {}),
+        "transaction_items": ("rows after micro-batch 3", 1, {}),
+    }
+    # an order of last week once more, under another position: as t1 again, lines and all
+    sell(lake, 5, "alice", "2026-03-14T12:00:00.000Z", order="t1")
+    sell(lake, 6, "alice", "2026-03-14T13:00:00.000Z")
+    twice = {
+        "transactions": ("rows after micro-batch 4", 2, {"transaction_id is unique": 1}),
+        "transaction_items": (
+            "rows after micro-batch 4",
+            2,
+            {
+                "transaction_id, line_number is unique": 1,
+                "lines are numbered from 1 without a gap": 1,
+                "the lines of an order add up to its total in silver/transactions": 1,
+            },
+        ),
+    }
+    for _ in range(2):  # what is wrong is not taken for judged
+        assert judge_silver(instance, "daily") == twice
+    weekly = judge_silver(instance, "in_full")
+    _, _, broken = twice["transactions"]
+    assert weekly["transactions"] == ("all rows", 6, {"country is one of its known values": 1, **broken})
+    assert weekly["transaction_items"][:2] == ("all rows", 6)
 
 
 def test_the_rows_that_a_check_rejects_are_listed_masked(lake: Settings, capsys: pytest.CaptureFixture[str]) -> None:
