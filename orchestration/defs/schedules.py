@@ -3,7 +3,7 @@
 import dagster as dg
 
 from lakehouse.quality.views import JUDGED
-from lakehouse.tables import CUSTOMER_RFM, TABLES
+from lakehouse.tables import CUSTOMER_LIFETIME_VALUE, CUSTOMER_RFM, TABLES
 from orchestration.naming import key
 from orchestration.partitions import DAILY
 from orchestration.runs import DAILY_JOB, IN_FULL_TAG
@@ -12,12 +12,14 @@ from orchestration.runs import DAILY_JOB, IN_FULL_TAG
 MADE_DAILY = [key(table) for table in TABLES if table.owner == "batch" and table.layer == "gold"]
 
 SILVER_CHECKS = dg.AssetSelection.checks_for_assets(*[key(table) for table in JUDGED if table.layer == "silver"])
-# As much work as the increment saves, so it is not done with each day.
-RFM_IN_FULL = dg.AssetSelection.checks(dg.AssetCheckKey(key(CUSTOMER_RFM), "full_computation"))
+# As much work as the increment saves, or about the model and not about a day: so it is not done with each day.
+WEEKLY = dg.AssetSelection.checks(
+    dg.AssetCheckKey(key(CUSTOMER_RFM), "full_computation"), dg.AssetCheckKey(key(CUSTOMER_LIFETIME_VALUE), "back_test")
+)
 
 daily = dg.define_asset_job(
     DAILY_JOB,
-    selection=(dg.AssetSelection.assets(*MADE_DAILY) | SILVER_CHECKS) - RFM_IN_FULL,
+    selection=(dg.AssetSelection.assets(*MADE_DAILY) | SILVER_CHECKS) - WEEKLY,
     partitions_def=DAILY,
     executor_def=dg.in_process_executor,
     # A run that is tried again makes everything again: all its tables are read at one cut.
@@ -28,10 +30,13 @@ daily = dg.define_asset_job(
 
 in_full = dg.define_asset_job(
     "in_full",
-    selection=SILVER_CHECKS | RFM_IN_FULL,
+    selection=SILVER_CHECKS | WEEKLY,
     executor_def=dg.in_process_executor,
     tags={IN_FULL_TAG: "true"},
-    description="What a day's run does by increment, as a whole: all rows of silver are checked, the newest day of RFM is computed in full and compared.",
+    description=(
+        "What a day's run does by increment, as a whole: all rows of silver are checked, the newest day of RFM is computed in full and "
+        "compared. And the model of lifetime values is held against the last 90 days."
+    ),
 )
 
 every_week = dg.ScheduleDefinition(

@@ -25,6 +25,7 @@ from lakehouse.quality.views import JUDGED
 from lakehouse.settings import Settings, load_settings
 from lakehouse.storage import delta_uri, open_table
 from lakehouse.tables import (
+    CUSTOMER_LIFETIME_VALUE,
     CUSTOMER_RFM,
     FACT_SALES,
     LEDGER_STREAMING,
@@ -285,6 +286,23 @@ def test_a_day_judges_new_silver_with_its_groups_and_the_week_all_of_it(
     _, _, broken = twice["transactions"]
     assert weekly["transactions"] == ("all rows", 6, {"country is one of its known values": 1, **broken})
     assert weekly["transaction_items"][:2] == ("all rows", 6)
+
+
+def test_the_lifetime_model_is_held_against_the_days_that_it_was_not_fitted_to(
+    lake: Settings, instance: dg.DagsterInstance
+) -> None:
+    sell_three(lake)
+    sell(lake, 4, "bob", "2025-12-14T23:59:59.999Z")  # of the three customers he alone was known 90 days before
+    made = run(DAY, instance, [key(CUSTOMER_LIFETIME_VALUE)])
+    assert made.success, summary(made)
+    back_test = {dg.AssetCheckKey(key(CUSTOMER_LIFETIME_VALUE), "back_test")}
+    weekly = defs().resolve_job_def("in_full").get_subset(asset_check_selection=back_test)
+    (check,) = weekly.execute_in_process(instance=instance).get_asset_check_evaluations()
+    told = {name: value.value for name, value in check.metadata.items()}
+    names = ("day", "held_out_days", "customers", "actual_purchases", "actual_revenue", "naive_error")
+    assert [told[name] for name in names] == [DAY, 90, 1, 1, "0.30", 1.0]
+    assert told["absolute_error"] == pytest.approx(abs(1 - told["predicted_purchases"]))
+    assert check.passed == (told["absolute_error"] <= 1)
 
 
 def test_the_rows_that_a_check_rejects_are_listed_masked(lake: Settings, capsys: pytest.CaptureFixture[str]) -> None:
