@@ -18,7 +18,6 @@ from orchestration.runs import IN_FULL_TAG
 from orchestration.spark import LakehouseSpark
 from orchestration.transient import POLICY, only_transient
 
-
 NAME = "expectations"
 _SEEN = "judged_until"
 _MOST_EARLIER = 50

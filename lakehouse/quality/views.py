@@ -96,7 +96,7 @@ def of_silver(
     if since is None:
         return rows, named
     is_new = F.col("batch_id") > since
-    if table is t.TRANSACTION_ITEMS:  # an order and its lines come with one micro-batch; orders before have theirs before
+    if table is t.TRANSACTION_ITEMS:  # lines come with the micro-batch of their order, so older orders have none here
         named[t.TRANSACTIONS.view] = named[t.TRANSACTIONS.view].where(is_new)
     return rows.where(is_new), {**named, WHOLE: rows}
 

@@ -38,7 +38,7 @@ def customer_rfm_in_full(spark: LakehouseSpark) -> dg.AssetCheckResult:
 @dg.asset_check(
     asset=key(CUSTOMER_LIFETIME_VALUE),
     name="back_test",
-    description=f"Fitted without the last {HORIZON_DAYS} days, the model is as near to the purchases in them as each customer's own past rate, or nearer.",
+    description=f"Fitted without the last {HORIZON_DAYS} days, the model is no further from the purchases in them than customers' own past rates.",
 )
 def lifetime_back_test(spark: LakehouseSpark) -> dg.AssetCheckResult:
     day = last_day(spark.settings, CUSTOMER_LIFETIME_VALUE)

@@ -24,7 +24,7 @@ daily = dg.define_asset_job(
     executor_def=dg.in_process_executor,
     # A run that is tried again makes everything again: all its tables are read at one cut.
     tags={"dagster/retry_strategy": "ALL_STEPS"},
-    description="Everything of one UTC day: what is new in silver is checked, dimensions, facts and marts are made and checked, in one Spark session.",
+    description="Everything of one UTC day: new silver is checked, dimensions, facts and marts are made and checked, in one Spark session.",
 )
 
 

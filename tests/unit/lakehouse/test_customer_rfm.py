@@ -97,7 +97,10 @@ def test_sums_stop_at_the_largest_amount_and_one_that_stopped_is_not_moved_on(
     add(file_settings, orders)
     make(spark, file_settings, D13)
     found = []
-    for day, order in ((D14, (2, "bob", "2026-03-14T09:00:00", most)), (D16, (3, "ada", "2026-03-15T09:00:00", "1.00"))):
+    for day, order in (
+        (D14, (2, "bob", "2026-03-14T09:00:00", most)),
+        (D16, (3, "ada", "2026-03-15T09:00:00", "1.00")),
+    ):
         orders.append(order)
         add(file_settings, [order])
         made = make(spark, file_settings, day)

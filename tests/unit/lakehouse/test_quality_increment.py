@@ -47,7 +47,9 @@ def test_rows_are_judged_from_where_the_last_check_ended_unless_that_is_in_doubt
 
 
 def test_a_rule_asks_for_whole_groups_with_a_row_in_the_part(spark: SparkSession) -> None:
-    spark.createDataFrame([("a", 1), ("a", 2), ("b", 1), ("b", 3), ("c", 4)], "k string, n int").createOrReplaceTempView("whole_rows")
+    spark.createDataFrame(
+        [("a", 1), ("a", 2), ("b", 1), ("b", 3), ("c", 4)], "k string, n int"
+    ).createOrReplaceTempView("whole_rows")
     spark.sql("SELECT * FROM whole_rows WHERE n > 2").createOrReplaceTempView("part_rows")
     repeated = "SELECT k, count(*) AS n FROM {batch} GROUP BY k HAVING count(*) > 1"
     query = NoRows("k is unique", repeated, ("k",)).of_groups_in("whole_rows").query

@@ -134,7 +134,9 @@ def test_the_checks_are_these_and_expectations_block_what_depends_on_them(loaded
     assert {(key.asset_key.to_user_string(), key.name) for key in daily} == set(expectations)
 
 
-def test_rfm_the_lifetime_model_and_all_of_silver_are_judged_weekly_and_not_with_each_day(loaded: dg.Definitions) -> None:
+def test_rfm_the_lifetime_model_and_all_of_silver_are_judged_weekly_and_not_with_each_day(
+    loaded: dg.Definitions,
+) -> None:
     in_full = dg.AssetCheckKey(key(CUSTOMER_RFM), "full_computation")
     back_test = dg.AssetCheckKey(key(CUSTOMER_LIFETIME_VALUE), "back_test")
     silver = {dg.AssetCheckKey(key(table), "expectations") for table in TABLES if table.layer == "silver"}

@@ -75,9 +75,7 @@ def append(settings: Settings, table: Table, rows: list[dict[str, Any]]) -> None
     write_deltalake(delta_uri(settings, table), pa.Table.from_pylist(rows, schema=table.schema), mode="append")
 
 
-def sell(
-    settings: Settings, number: int, user_id: str, at: str, total: str = "0.30", order: str | None = None
-) -> None:
+def sell(settings: Settings, number: int, user_id: str, at: str, total: str = "0.30", order: str | None = None) -> None:
     """One order of three units at 0.10, in both silver tables, called `order`; another `total` contradicts its line."""
     when = datetime.fromisoformat(at)
     shared = {
