@@ -14,6 +14,7 @@ import pyspark.sql.functions as F
 from pyspark.sql import DataFrame, SparkSession
 
 from lakehouse import batch
+from lakehouse.contracts.base import MONEY_MAX
 from lakehouse.settings import Settings
 from lakehouse.tables import CUSTOMER_RFM, TRANSACTIONS
 from lakehouse.transforms import rfm
@@ -106,7 +107,7 @@ def _full(silver: DataFrame, day: date, reason: str) -> _Plan:
 
 
 def _increment(spark: SparkSession, settings: Settings, silver: DataFrame, day: date, state: State) -> _Plan:
-    """By the state; in full where its rows are gone or too much has changed."""
+    """By the state; in full where its rows are gone, too much has changed, or a sum to be changed is one that was clipped."""
     kept = batch.read(spark, settings, CUSTOMER_RFM).where(F.col("as_of_date") == state.as_of_date)
     if kept.isEmpty():
         return _full(silver, day, f"{state.as_of_date} has no rows")
@@ -117,6 +118,10 @@ def _increment(spark: SparkSession, settings: Settings, silver: DataFrame, day: 
         return _full(silver, day, f"{count:,} customers have changed since {state.as_of_date}")
     before = increment.aged(kept, state, day)
     touched = increment.touched(before, changes).coalesce(1).persist()
+    if not touched.where(F.col("was.monetary") == F.lit(MONEY_MAX)).isEmpty():
+        changes.unpersist()
+        touched.unpersist()
+        return _full(silver, day, f"a sum of {state.as_of_date} that has changed since is {MONEY_MAX} USD or more")
     return _Plan(
         increment.customers_now(before, touched),
         increment.counted_now(before, touched),

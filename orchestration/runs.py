@@ -23,7 +23,7 @@ SELECTION_TAG = "globalmart/selection"
 PROVISIONAL_TAG = "globalmart/provisional"
 """On a run: whether its day was not over when it began; then it is made again once it is."""
 IN_FULL_TAG = "globalmart/in_full"
-"""On a run: "true" where no earlier day of a table may be its state."""
+"""On a run: "true" where nothing that an earlier run made or judged may save work."""
 _UNDER_WAY = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
 
 

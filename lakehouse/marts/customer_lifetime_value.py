@@ -3,7 +3,8 @@
 A purchase is a day (UTC) on which the customer bought: orders of one day, of one second even, are one visit to the till, and the models
 suppose purchases apart from each other. Value is revenue, not profit, and not discounted: 90 days are too short for that to matter.
 Sources: `lakehouse.marts.purchase_model` and `lakehouse.marts.spend_model`. The latter's paper leaves the first purchase out; here the spend
-of all purchases counts, so that a customer who bought once has a value too.
+of all purchases counts, so that a customer who bought once has a value too. How near the model would have come to the last 90 days is a
+weekly check in Dagster, `back_test` (`lakehouse.marts.lifetime_back_test`).
 """
 
 from __future__ import annotations

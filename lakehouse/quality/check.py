@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,7 @@ from lakehouse.quality.kinds import Holds, NoRows, Rule
 from lakehouse.quality.rules import PERSONAL_COLUMNS, rules
 from lakehouse.tables import Table
 
+WHOLE = "whole_table"
 SAMPLE_COUNT = 5
 MOST_OFFENDERS = 200  # what Great Expectations fetches of a query's rows
 
@@ -68,6 +69,9 @@ class Report:
 def validate(rows: DataFrame, table: Table, views: Mapping[str, DataFrame] | None = None) -> Report:
     """Judge `rows` as content of `table`; `views` are the other tables that its rules name, by view name.
 
+    Where `rows` are a part of the table, the view WHOLE has all of it: rules over several rows then judge a row together with all that
+    belong to it.
+
     Raises QualityError when an expectation itself breaks, so that a bug never looks like bad data.
     """
     from lakehouse.quality.suites import batch_of, structure
@@ -81,7 +85,10 @@ def validate(rows: DataFrame, table: Table, views: Mapping[str, DataFrame] | Non
         outcomes.append(_of_structure(batch, expectation))
         if not outcomes[-1].success:
             return Report(table.path, rows.count(), tuple(outcomes), time.monotonic() - started)
-    count, of_sets = _of_sets(batch, table)
+    own = [rule for rule in rules(table) if isinstance(rule, NoRows)]
+    if views and WHOLE in views:
+        own = [rule.of_groups_in(WHOLE) for rule in own]
+    count, of_sets = _of_sets(batch, table, own)
     outcomes += _of_rows(rows, table) + of_sets
     return Report(table.path, count, tuple(outcomes), time.monotonic() - started)
 
@@ -111,16 +118,14 @@ def _of_rows(rows: DataFrame, table: Table) -> list[Outcome]:
     return outcomes
 
 
-def _of_sets(batch: Any, table: Table) -> tuple[int, list[Outcome]]:
-    """One query counts the rows and names the broken rules; only those are run again."""
+def _of_sets(batch: Any, table: Table, own: Sequence[NoRows]) -> tuple[int, list[Outcome]]:
+    """One query counts the rows and names the broken ones of the table's `own` rules; only those are run again."""
     from lakehouse.quality.suites import of_sets
 
-    result = batch.validate(of_sets(table), result_format="COMPLETE")
+    result = batch.validate(of_sets(own), result_format="COMPLETE")
     _raise_if_broken(result)
     broken = result.result["details"]["broken"]
-    outcomes = [
-        _outcome(batch, table, rule, rule.name not in broken) for rule in rules(table) if isinstance(rule, NoRows)
-    ]
+    outcomes = [_outcome(batch, table, rule, rule.name not in broken) for rule in own]
     return int(result.result["observed_value"]), outcomes
 
 

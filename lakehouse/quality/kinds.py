@@ -3,9 +3,10 @@
 A rule about single rows has `broken`, SQL that is true of an offender.
 """
 
+# ruff: noqa: S608 - the queries are built from names in this package alone
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 
@@ -76,10 +77,19 @@ class Holds:
 
 @dataclass(frozen=True)
 class NoRows:
-    """`query` returns no row."""
+    """`query` returns no row. `by` are the columns that group its rows, where each group is judged by itself."""
 
     name: str
     query: str
+    by: tuple[str, ...] = ()
+
+    def of_groups_in(self, whole: str) -> NoRows:
+        """The rule for a part of the view `whole`: of the groups with a row in `{batch}`, the part, it judges all rows of the whole."""
+        if not self.by:
+            return self
+        same = " AND ".join(f"whole.`{name}` = part.`{name}`" for name in self.by)
+        rows = f"SELECT /*+ BROADCAST(part) */ whole.* FROM {whole} AS whole LEFT SEMI JOIN {{batch}} AS part ON {same}"
+        return replace(self, query=self.query.replace("{batch}", f"({rows})"))
 
 
 RowRule = Present | Allowed | Between | Holds

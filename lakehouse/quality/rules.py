@@ -27,6 +27,7 @@ def rules(table: Table) -> tuple[Rule, ...]:
     unique = NoRows(
         f"{', '.join(table.key)} is unique",
         f"SELECT {keys}, count(*) AS row_count FROM {{batch}} GROUP BY {keys} HAVING count(*) > 1",
+        table.key,
     )
     present = [Present(column.name) for column in table.columns if not column.nullable]
     return (unique, *present, *_from_contract(table), *_OWN.get(table.path, ()))

@@ -16,6 +16,7 @@ def _event(table: Table) -> tuple[Rule, ...]:
         NoRows(
             "a Kafka record gives one row",
             "SELECT topic, partition, offset, count(*) AS row_count FROM {batch} GROUP BY topic, partition, offset HAVING count(*) > 1",
+            ("topic", "partition", "offset"),
         ),
         Holds(
             "timestamp is not in the future of its arrival",
@@ -29,6 +30,7 @@ _OF_TRANSACTIONS: tuple[Rule, ...] = (
     NoRows(
         "transaction_id is unique",
         "SELECT transaction_id, count(*) AS row_count FROM {batch} GROUP BY transaction_id HAVING count(*) > 1",
+        ("transaction_id",),
     ),
     Holds(
         "total_amount is the sum of its lines",
@@ -58,12 +60,14 @@ _OF_ITEMS: tuple[Rule, ...] = (
     NoRows(
         "lines are numbered from 1 without a gap",
         "SELECT transaction_id FROM {batch} GROUP BY transaction_id HAVING max(line_number) <> count(*)",
+        ("transaction_id",),
     ),
     NoRows(
         "the lines of an order add up to its total in silver/transactions",
         "SELECT transaction_id, i.amount, t.total_amount FROM (SELECT transaction_id, sum(line_amount) AS amount "
         "FROM {batch} GROUP BY transaction_id) i FULL JOIN silver_transactions t USING (transaction_id) "
         "WHERE i.amount IS DISTINCT FROM t.total_amount",
+        ("transaction_id",),
     ),
 )
 _OF_QUARANTINE: tuple[Rule, ...] = (

@@ -7,6 +7,7 @@ Importing Great Expectations takes seconds, so nothing imports this module until
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 os.environ["GX_ANALYTICS_ENABLED"] = "false"  # read when Great Expectations is imported: it must not call home
@@ -71,13 +72,9 @@ def of_rows(table: Table, holds: dict[str, Holds]) -> ExpectationSuite:
     return ExpectationSuite(name=f"{table.path} rows", expectations=[*values, *conditions])
 
 
-def of_sets(table: Table) -> Expectation:
-    """All rules over several rows as one query, which also counts the rows."""
-    counts = [
-        f"SELECT '{rule.name}' AS rule, count(*) AS offender_count FROM ({rule.query})"
-        for rule in rules(table)
-        if isinstance(rule, NoRows)
-    ]
+def of_sets(own: Iterable[NoRows]) -> Expectation:
+    """A table's rules over several rows as one query, which also counts the rows."""
+    counts = [f"SELECT '{rule.name}' AS rule, count(*) AS offender_count FROM ({rule.query})" for rule in own]
     union = " UNION ALL ".join([f"SELECT '{ROW_COUNT}' AS rule, count(*) AS offender_count FROM {{batch}}", *counts])
     query = f"SELECT rule, offender_count FROM ({union}) WHERE offender_count > 0"
     return BrokenRules(unexpected_rows_query=query, description="rules over several rows")

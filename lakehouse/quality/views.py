@@ -14,6 +14,7 @@ from lakehouse.batch import NotMadeError, Written, last_write, read, read_source
 from lakehouse.daily import order_lines
 from lakehouse.marts import basket_pairs, product_performance, sales_trends
 from lakehouse.marts.rfm_movements import DAYS_BACK
+from lakehouse.quality.check import WHOLE
 from lakehouse.settings import Settings
 from lakehouse.star import DIMENSIONS, FACTS, FIXED, Dimension, Fact
 from lakehouse.transforms.facts import newest, of_days
@@ -56,7 +57,12 @@ JUDGED: tuple[t.Table, ...] = tuple(
 
 
 def look(
-    spark: SparkSession, settings: Settings, table: t.Table, day: date | None, cut: Mapping[str, int]
+    spark: SparkSession,
+    settings: Settings,
+    table: t.Table,
+    day: date | None,
+    cut: Mapping[str, int],
+    since: int | None = None,
 ) -> RowsAndViews:
     """Rows and views of one of `JUDGED`: of a table with daily partitions those of the commit that made `day`, of silver those at the `cut`.
 
@@ -64,10 +70,11 @@ def look(
 
     What a table was made from is read at the version that its commit names; where maintenance has deleted that, at the `cut`, so that old
     days can be judged too. Where a commit does not say which micro-batches it has seen, what came late since then shows as a difference.
+    Of silver only the rows that came after the micro-batch `since`, where one is given.
     Raises TableMissingError (silver is not there) and NotMadeError (the table was not made, or not for that day).
     """
     if table.layer == "silver":
-        return _of_silver(spark, settings, table, cut)
+        return of_silver(spark, settings, table, cut, since)
     if table.path in FIXED:
         return read(spark, settings, table, last_write(settings, table).version), {}
     for dimension in DIMENSIONS:
@@ -83,11 +90,19 @@ def look(
     return of_mart(spark, settings, table, day, cut)
 
 
-def _of_silver(spark: SparkSession, settings: Settings, table: t.Table, cut: Mapping[str, int]) -> RowsAndViews:
-    rows, *views = (
-        read(spark, settings, one, version_at(settings, one, cut)) for one in (table, *_OF_SILVER.get(table.path, ()))
-    )
-    return rows, dict(zip((one.view for one in _OF_SILVER.get(table.path, ())), views, strict=True))
+def of_silver(
+    spark: SparkSession, settings: Settings, table: t.Table, cut: Mapping[str, int], since: int | None
+) -> RowsAndViews:
+    """All rows at the cut, or those after the micro-batch `since` with all of them as the view WHOLE."""
+    others = _OF_SILVER.get(table.path, ())
+    rows, *views = (read(spark, settings, one, version_at(settings, one, cut)) for one in (table, *others))
+    named = dict(zip((one.view for one in others), views, strict=True))
+    if since is None:
+        return rows, named
+    is_new = F.col("batch_id") > since
+    if table is t.TRANSACTION_ITEMS:  # lines come with the micro-batch of their order, so older orders have none here
+        named[t.TRANSACTIONS.view] = named[t.TRANSACTIONS.view].where(is_new)
+    return rows.where(is_new), {**named, WHOLE: rows}
 
 
 def of_dimension(

@@ -19,6 +19,7 @@ from typing import TypeVar
 import pyspark.sql.functions as F
 from pyspark.sql import Column, DataFrame
 
+from lakehouse.marts import base
 from lakehouse.tables import CUSTOMER_RFM
 
 WINDOW_DAYS = 365
@@ -40,6 +41,7 @@ _EPOCH = date(1970, 1, 1)
 _DAY_MICROS = 86_400_000_000
 # Sums of decimal(8,2) are sums of whole numbers to Spark; of decimal(18,2) they are objects, and three times as slow.
 _PART = 1_000_000
+_MOST_PARTS = 1_000_000_000  # below, a sum of both fits decimal(18,2) with no further look at it
 _STEP = 10  # USD: a step has a thousand values at most
 
 
@@ -81,7 +83,7 @@ def rfm(transactions: DataFrame, as_of_date: date) -> DataFrame:
 
 
 def customers(transactions: DataFrame, as_of_date: date) -> DataFrame:
-    """One row per customer with a purchase in the window: `user_id`, `recency_days`, `frequency`, `monetary` (USD).
+    """One row per customer with a purchase in the window: `user_id`, `recency_days`, `frequency`, `monetary` (USD, MONEY_MAX at most).
 
     Rows go to their customer's task before anything is added up: most customers buy too seldom for sums per file to make fewer rows.
     """
@@ -95,14 +97,16 @@ def customers(transactions: DataFrame, as_of_date: date) -> DataFrame:
         parts.alias("parts"),
         rest.cast("decimal(8,2)").alias("rest"),
     )
-    money = F.sum("rest").cast("decimal(20,2)") + (F.sum("parts") * _PART).cast("decimal(20,2)")
+    usual = F.sum("rest").cast("decimal(20,2)") + (F.sum("parts") * _PART).cast("decimal(20,2)")
+    large = F.sum("rest") + F.sum("parts").cast("decimal(20,0)") * _PART
+    monetary = F.when(F.sum("parts") < _MOST_PARTS, _money(usual)).otherwise(base.money(large))
     return (
         orders.repartition("user_id")
         .groupBy("user_id")
         .agg(
             F.min("recency_days").alias("recency_days"),
             F.count(F.lit(1)).alias("frequency"),
-            _money(money).alias("monetary"),
+            monetary.alias("monetary"),
         )
     )
 

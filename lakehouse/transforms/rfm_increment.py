@@ -1,7 +1,8 @@
 """The customers of a day out of those of an earlier day: what came since is added, what left the 365 days is taken off.
 
-Exact for count and money, which are sums. The last purchase only ever leaves the window as a customer's last one, so who still has
-purchases keeps it: no list of purchases is needed, and an earlier day of `gold/customer_rfm` is all the state there is.
+Exact for count and money, which are sums; only a sum that was clipped at MONEY_MAX cannot be moved on. The last purchase only ever leaves
+the window as a customer's last one, so who still has purchases keeps it: no list of purchases is needed, and an earlier day of
+`gold/customer_rfm` is all the state there is.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from datetime import date
 import pyspark.sql.functions as F
 from pyspark.sql import Column, DataFrame
 
+from lakehouse.marts.base import money
 from lakehouse.transforms.rfm import MEASURES, in_window, recency_days, window
 
 
@@ -35,7 +37,7 @@ def changes(transactions: DataFrame, state: State, as_of_date: date) -> DataFram
         .groupBy("user_id")
         .agg(
             F.sum(sign).alias("more_frequency"),
-            F.sum(sign * F.col("total_amount")).cast("decimal(18,2)").alias("more_monetary"),
+            F.sum(sign * F.col("total_amount")).alias("more_monetary"),
             F.min(F.when(sign == 1, recency_days(as_of_date))).alias("new_recency_days"),
         )
     )
@@ -53,7 +55,7 @@ def touched(customers: DataFrame, changes: DataFrame) -> DataFrame:
     found = customers.join(F.broadcast(changes.select("user_id")), "user_id").select("user_id", was)
     recency = F.least("was.recency_days", "new_recency_days")
     frequency = F.coalesce("was.frequency", F.lit(0)) + F.col("more_frequency")
-    monetary = (F.coalesce("was.monetary", F.lit(0)) + F.col("more_monetary")).cast("decimal(18,2)")
+    monetary = money(F.coalesce("was.monetary", F.lit(0)) + F.col("more_monetary"))
     now = F.struct(recency.alias("recency_days"), frequency.alias("frequency"), monetary.alias("monetary"))
     return changes.join(found, "user_id", "left").select("user_id", "was", now.alias("now"))
 

@@ -61,7 +61,8 @@ def dimension(changes: DataFrame, seen: DataFrame, member: Member) -> DataFrame:
 def versions(changes: DataFrame, member: Member) -> DataFrame:
     """One row per version that a change opened. Of changes at the same time the one with the highest position counts.
 
-    A change that repeats another one at its time, or that describes nothing new, opens no version.
+    A change that describes nothing new opens no version. `recorded_at` is that of the first of the repeats, one after the other in
+    position, that led to what counts at its time: what was said, revoked and said again is known since it was said again.
     """
     by_id = changes.select(
         member.id,
@@ -70,12 +71,14 @@ def versions(changes: DataFrame, member: Member) -> DataFrame:
         F.struct("partition", "offset").alias("position"),
         F.col("ingested_at").alias("recorded_at"),
     ).repartition(member.id)  # one exchange for all windows below
-    same = Window.partitionBy(member.id, "valid_from", *member.describing).orderBy("position")
     through_time = Window.partitionBy(member.id).orderBy("valid_from", "position")
     description = F.struct(*member.describing)
-    firsts = by_id.withColumn("repeat", F.row_number().over(same)).where("repeat = 1")
+    # Within an instant only the rows that begin a run of repeats are kept; the last of them says what counts from then on.
+    said = F.struct("valid_from", *member.describing)
+    is_repeat = said.eqNullSafe(F.lag(said).over(through_time))
+    runs = by_id.withColumn("is_repeat", is_repeat).where("NOT is_repeat")
     next_at = F.lead("valid_from").over(through_time)
-    lasts = firsts.withColumn("next_at", next_at).where("NOT valid_from <=> next_at")
+    lasts = runs.withColumn("next_at", next_at).where("NOT valid_from <=> next_at")
     opens = ~description.eqNullSafe(F.lag(description).over(through_time))
     return (
         lasts.withColumn("opens", opens)

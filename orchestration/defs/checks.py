@@ -1,11 +1,20 @@
-"""Asset checks: every table of silver and of the batch is judged by Great Expectations, and a failure blocks; RFM is also computed in full."""
+"""Asset checks: every table of silver and of the batch is judged by Great Expectations, and a failure blocks.
+
+Weekly, RFM is also computed in full, and the lifetime model is held against what happened.
+"""
+
+from dataclasses import asdict
+from decimal import Decimal
 
 import dagster as dg
 
 from lakehouse.batch import last_day
 from lakehouse.customer_rfm import differences
+from lakehouse.daily import order_lines
+from lakehouse.marts.customer_lifetime_value import HORIZON_DAYS
+from lakehouse.marts.lifetime_back_test import back_test
 from lakehouse.quality.views import JUDGED
-from lakehouse.tables import CUSTOMER_RFM
+from lakehouse.tables import CUSTOMER_LIFETIME_VALUE, CUSTOMER_RFM, TRANSACTION_ITEMS
 from orchestration.naming import key
 from orchestration.quality import table_check
 from orchestration.spark import LakehouseSpark
@@ -26,6 +35,26 @@ def customer_rfm_in_full(spark: LakehouseSpark) -> dg.AssetCheckResult:
     )
 
 
+@dg.asset_check(
+    asset=key(CUSTOMER_LIFETIME_VALUE),
+    name="back_test",
+    description=f"Fitted without the last {HORIZON_DAYS} days, the model is no further from the purchases in them than customers' own past rates.",
+)
+def lifetime_back_test(spark: LakehouseSpark) -> dg.AssetCheckResult:
+    day = last_day(spark.settings, CUSTOMER_LIFETIME_VALUE)
+    found = back_test(order_lines(spark.read(TRANSACTION_ITEMS), None, day), day)
+    if found is None:
+        words = f"nobody had bought {HORIZON_DAYS} days before {day}"
+        return dg.AssetCheckResult(passed=True, description=words, metadata={"day": day.isoformat()})
+    figures = {name: str(value) if isinstance(value, Decimal) else value for name, value in asdict(found).items()}
+    return dg.AssetCheckResult(
+        passed=found.absolute_error <= found.naive_error,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"a customer's purchases are missed by {found.absolute_error:.2f} on average, by {found.naive_error:.2f} at the past rate",
+        metadata={"day": day.isoformat(), "held_out_days": HORIZON_DAYS, **figures},
+    )
+
+
 @dg.definitions
 def checks() -> dg.Definitions:
-    return dg.Definitions(asset_checks=[*map(table_check, JUDGED), customer_rfm_in_full])
+    return dg.Definitions(asset_checks=[*map(table_check, JUDGED), customer_rfm_in_full, lifetime_back_test])

@@ -1,4 +1,7 @@
-"""Sessions and carts on the real stack, through kills of the driver and events more than a day late: equal to a batch over silver."""
+"""Sessions and carts on the real stack, through kills of the driver and events more than a day late: equal to a batch over silver.
+
+And hourly sales, sessions and stock of the stream beside the facts that batch runs make of the same lake.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from cart_oracle import carts
 from live_lake import VISITOR
 from pyspark.sql import SparkSession
 from shop_events import Event, current
+from star_of_stream import beside_the_stream
 from visits import EVENT, equal_to_batch, newest_lake
 
 from lakehouse.catalogue import Catalogue
@@ -64,6 +68,36 @@ def test_carts_of_the_stream_equal_a_replay_of_silver(lake, silver):
     assert [without_categories(row) for row in live] == [without_categories(row) for row in expected]
     assert {row["status"] for row in live} >= {"abandoned", "purchased"}
     assert all(sum(part["amount"] for part in row["category_amounts"]) == row["amount"] for row in live)
+
+
+def test_hourly_sales_and_sessions_and_the_stock_of_the_stream_equal_the_facts_of_the_batch(lake, spark: SparkSession):
+    con = beside_the_stream(lake, spark)
+
+    def closed(hour: str, dimensions: str, sums: str, rows: str) -> list[tuple[Any, ...]]:
+        """Sums of each hour that the watermark has passed."""
+        query = f"SELECT date_trunc('hour', {hour}) AS hour, {dimensions}, {sums} FROM {rows} GROUP BY ALL"
+        ended = "hour + INTERVAL 1 hour <= $watermark"
+        return con.execute(
+            f"SELECT * FROM ({query}) WHERE {ended} ORDER BY ALL", {"watermark": lake.watermark}
+        ).fetchall()
+
+    place = "country, category"
+    sales = closed("minute", place, "sum(unit_count), sum(line_count), sum(revenue)", "sales_by_minute")
+    assert closed("timestamp", place, "sum(quantity), count(*), sum(line_amount)", "fact_sales") == sales
+    assert len({row[0] for row in sales}) > 20
+
+    sums = "count(*), " + ", ".join(f"sum({name})" for name in ("view_count", "cart_count", "order_count", "revenue"))
+    visits = closed("started_at", "country", sums, "sessions WHERE NOT is_open")
+    assert closed("started_at", "country", sums, "fact_sessions") == visits
+    assert len({row[0] for row in visits}) > 20
+
+    # a level has no window: it is of all that has come
+    kept = "SELECT product_id, level, coalesce(opening_count, 0), changed_count, sold_count FROM inventory_levels ORDER BY 1"
+    last = "SELECT product_id, arg_max(closing_level, date), sum(initial_stock), sum(received), sum(sold)"
+    levels = con.execute(kept).fetchall()
+    assert con.execute(f"{last} FROM fact_inventory_daily GROUP BY 1 ORDER BY 1").fetchall() == levels
+    assert len(levels) > 100
+    assert sum(row[4] for row in levels) == con.execute("SELECT sum(quantity) FROM fact_sales").fetchone()[0]
 
 
 def base(row: dict[str, Any]) -> dict[str, Any]:

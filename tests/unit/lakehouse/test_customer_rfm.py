@@ -8,12 +8,14 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from broken_rules import broken
 from deltalake import write_deltalake
 from pyspark.sql import DataFrame, SparkSession
 from rfm_orders import Order, in_full, silver
 from star_rows import swap_entry
 
 from lakehouse import batch, customer_rfm
+from lakehouse.contracts.base import MONEY_MAX
 from lakehouse.customer_rfm import Made, differences
 from lakehouse.settings import Settings
 from lakehouse.storage import delta_uri, open_table
@@ -84,6 +86,34 @@ def test_a_state_that_is_wrong_is_found_by_the_full_computation_and_one_without_
     open_table(lake, CUSTOMER_RFM).delete("as_of_date = '2026-03-13'")
     assert make(spark, lake, D14).reason == "in full: 2026-03-13 has no rows"
     assert rows(lake, D14) == in_full(FIRST, D14)
+
+
+def test_sums_stop_at_the_largest_amount_and_one_that_stopped_is_not_moved_on(
+    spark: SparkSession, file_settings: Settings
+) -> None:
+    most = str(MONEY_MAX)
+    orders: list[Order] = [(1, "ada", "2026-03-01T09:00:00", most), (1, "ada", "2026-03-02T09:00:00", most)]
+    orders += [(1, "bob", "2026-03-01T09:00:00", "5.00")]
+    add(file_settings, orders)
+    make(spark, file_settings, D13)
+    found = []
+    for day, order in (
+        (D14, (2, "bob", "2026-03-14T09:00:00", most)),
+        (D16, (3, "ada", "2026-03-15T09:00:00", "1.00")),
+    ):
+        orders.append(order)
+        add(file_settings, [order])
+        made = make(spark, file_settings, day)
+        assert differences(spark, file_settings, day) == 0
+        kept = [dict(zip(CUSTOMER_RFM.schema.names, row, strict=True)) for row in rows(file_settings, day)]
+        views = {TRANSACTIONS: [{"user_id": user, "total_amount": Decimal(amount)} for _, user, _, amount in orders]}
+        assert broken(spark, CUSTOMER_RFM, kept, views) == {}
+        found.append((made.is_increment, [(row["user_id"], row["frequency"], row["monetary"]) for row in kept]))
+    assert made.reason == f"in full: a sum of 2026-03-14 that has changed since is {most} USD or more"
+    assert found == [
+        (True, [("ada", 2, MONEY_MAX), ("bob", 2, MONEY_MAX)]),
+        (False, [("ada", 3, MONEY_MAX), ("bob", 2, MONEY_MAX)]),
+    ]
 
 
 def test_only_a_day_whose_commit_fits_what_silver_is_now_is_a_state(spark: SparkSession, lake: Settings) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from broken_rules import Row, broken
 from pyspark.sql import SparkSession
 
+from lakehouse.contracts.base import MONEY_MAX
 from lakehouse.tables import (
     BASKET_PAIRS,
     COHORT_RETENTION,
@@ -182,6 +183,42 @@ def test_lifetimes(spark: SparkSession) -> None:
         "predicted_value is purchases x order value, to the cent": 1,
         "customers and their days equal silver/transaction_items": 1,
     }
+
+
+def test_a_sum_at_the_largest_amount_stands_for_any_above_it_and_for_none_below(spark: SparkSession) -> None:
+    most = {"revenue": MONEY_MAX}
+    sold = [item("t1", "u", "a", 1, str(MONEY_MAX)), item("t2", "v", "a", 1, str(MONEY_MAX))]
+    views = {TRANSACTION_ITEMS: sold, PRODUCTS: [{"product_id": "a"}]}
+    whole = product("a", price_realised=usd("5000000000000000.00"), **most)
+    assert broken(spark, PRODUCT_PERFORMANCE, [whole], views) == {}
+    almost = product("a", price_realised=usd("4999999999999999.99"), revenue=MONEY_MAX - usd("0.01"))
+    unequal = {"units and revenue equal silver/transaction_items": 1}
+    assert broken(spark, PRODUCT_PERFORMANCE, [almost], views) == unequal
+    once = {TRANSACTION_ITEMS: [item("t1", "u", "a", 2, "9999999999999999.98")], PRODUCTS: views[PRODUCTS]}
+    assert broken(spark, PRODUCT_PERFORMANCE, [whole], once) == unequal
+
+    parts = [period("Tea", "DE", 1, **most), period("Books", "US", 1, **most)]
+    assert broken(spark, SALES_TRENDS, [*parts, period("all", "all", 2, **most)], views) == {}
+    less = period("all", "all", 2, revenue=usd(7))
+    assert broken(spark, SALES_TRENDS, [*parts, less], views) == {
+        "revenue of the parts adds up to that of all": 1,
+        "units and revenue of all days equal silver/transaction_items": 1,
+    }
+
+    so_far = {"cumulative_revenue": MONEY_MAX}
+    months = [
+        row
+        for country in ("DE", "all")
+        for row in (cohort(country, 0, 2, 0, **most, **so_far), cohort(country, 1, 1, 3, **so_far))
+    ]
+    views = {TRANSACTION_ITEMS: [*sold, item("t3", "v", "a", 1, 3)]}
+    assert broken(spark, COHORT_RETENTION, months, views) == {}
+
+    rich = [
+        customer("u", predicted_purchases=0.3, predicted_order_value=MONEY_MAX, predicted_value=MONEY_MAX),
+        customer("v", predicted_purchases=0.3, predicted_order_value=usd("1234567890123456.78"), predicted_value=usd("370370367037037.03")),
+    ]  # fmt: skip
+    assert broken(spark, CUSTOMER_LIFETIME_VALUE, rich, views | {TRANSACTION_ITEMS: sold}) == {}
 
 
 def pair(a: str, b: str, **changes: Any) -> Row:

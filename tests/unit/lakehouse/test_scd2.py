@@ -125,8 +125,13 @@ def stand_in(user: str, valid_to: float | None) -> dict[str, Any]:
         ),
         pytest.param(
             [("ada", 1, "DE", 0), ("ada", 1, "GB", 1), ("ada", 1, "DE", 2)],
-            [version("ada", "GB", 1, None, 1)],
-            id="changes at the same time: the last one, not its repeat of the first",
+            [version("ada", "DE", 1, None, 2)],
+            id="changes at the same time: the last one, although it says what the first said",
+        ),
+        pytest.param(
+            [("ada", 1, "DE", 0), ("ada", 1, "GB", 1), ("ada", 1, "GB", 2), ("ada", 5, "DE", 3)],
+            [version("ada", "GB", 1, 5, 1), version("ada", "DE", 5, None, 3)],
+            id="changes at the same time, the last one twice: known since the first of the two",
         ),
         pytest.param(
             [("ada", 1, "DE", 0), ("ada", 5, "GB", 1), ("ada", 5, "DE", 2)],
@@ -245,12 +250,15 @@ def test_random_changes_and_facts_give_what_duckdb_computes_by_looking_back(
     oracle.register("facts", table)
     oracle.sql(
         """
-        CREATE TABLE said AS WITH first_said AS (
-            SELECT user_id, timestamp, country, min("offset") AS position, min(ingested_at) AS recorded_at
-            FROM source GROUP BY user_id, timestamp, country),
+        CREATE TABLE said AS WITH last_said AS (
+            SELECT user_id, timestamp, arg_max(country, "offset") AS country FROM source GROUP BY user_id, timestamp),
         at_instant AS (
-            SELECT user_id, timestamp, arg_max(country, position) AS country, arg_max(recorded_at, position) AS recorded_at
-            FROM first_said GROUP BY user_id, timestamp)
+            SELECT user_id, timestamp, any_value(l.country) AS country, min(s.ingested_at) AS recorded_at
+            FROM source s JOIN last_said l USING (user_id, timestamp)
+            WHERE NOT EXISTS (
+                FROM source other WHERE other.user_id = s.user_id AND other.timestamp = s.timestamp
+                AND other."offset" >= s."offset" AND other.country <> l.country)
+            GROUP BY user_id, timestamp)
         SELECT user_id, timestamp AS valid_from, country, recorded_at FROM at_instant now
         WHERE country IS DISTINCT FROM (
             SELECT arg_max(b.country, b.timestamp) FROM at_instant b WHERE b.user_id = now.user_id AND b.timestamp < now.timestamp)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from lakehouse.quality.views import JUDGED
 from lakehouse.settings import Settings, load_settings
 from lakehouse.storage import delta_uri, open_table
 from lakehouse.tables import (
+    CUSTOMER_LIFETIME_VALUE,
     CUSTOMER_RFM,
     FACT_SALES,
     LEDGER_STREAMING,
@@ -36,9 +38,10 @@ from lakehouse.tables import (
     TRANSACTIONS,
     Table,
 )
+from orchestration.definitions import defs
 from orchestration.materialize import run, summary
 from orchestration.naming import key
-from orchestration.runs import IN_FULL_TAG, daily_job
+from orchestration.runs import DAILY_JOB, IN_FULL_TAG
 
 DAY = "2026-03-14"
 EXPECTED = [
@@ -69,15 +72,21 @@ def instance() -> Iterator[dg.DagsterInstance]:
         yield ephemeral
 
 
+@cache
+def job(name: str) -> dg.JobDefinition:
+    """A job of the definitions, which take seconds to load."""
+    return defs().resolve_job_def(name)
+
+
 def append(settings: Settings, table: Table, rows: list[dict[str, Any]]) -> None:
     write_deltalake(delta_uri(settings, table), pa.Table.from_pylist(rows, schema=table.schema), mode="append")
 
 
-def sell(settings: Settings, number: int, user_id: str, at: str, total: str = "0.30") -> None:
-    """One order of three units at 0.10, in both silver tables; another `total` contradicts its line."""
+def sell(settings: Settings, number: int, user_id: str, at: str, total: str = "0.30", order: str | None = None) -> None:
+    """One order of three units at 0.10, in both silver tables, called `order`; another `total` contradicts its line."""
     when = datetime.fromisoformat(at)
     shared = {
-        "transaction_id": f"t{number}",
+        "transaction_id": order or f"t{number}",
         "user_id": user_id,
         "timestamp": when,
         "country": "DE",
@@ -115,7 +124,7 @@ def rows(settings: Settings, made: Table = CUSTOMER_RFM, *columns: str) -> list[
 
 def make(day: str, instance: dg.DagsterInstance, tags: dict[str, str] | None = None) -> dg.ExecuteInProcessResult:
     """The table alone, without the checks of a whole run."""
-    return daily_job().execute_in_process(
+    return job(DAILY_JOB).execute_in_process(
         partition_key=day, instance=instance, asset_selection=[key(CUSTOMER_RFM)], tags=tags
     )
 
@@ -230,6 +239,77 @@ def test_a_silver_row_that_contradicts_its_lines_stops_the_mart(lake: Settings, 
     }
     for table in (CUSTOMER_RFM, FACT_SALES, SALES_TRENDS):
         assert not DeltaTable.is_deltatable(delta_uri(lake, table))
+
+
+def judge_silver(instance: dg.DagsterInstance, name: str) -> dict[str, tuple[str, int, dict[str, Any]]]:
+    """By table what was judged, how many rows, and the number of offenders by each expectation that failed."""
+    keys = {dg.AssetCheckKey(key(table), "expectations") for table in (TRANSACTIONS, TRANSACTION_ITEMS)}
+    chosen = job(name).get_subset(asset_check_selection=keys)
+    day = DAY if name == DAILY_JOB else None
+    outcome = chosen.execute_in_process(partition_key=day, instance=instance, raise_on_error=False)
+    found = {}
+    for check in outcome.get_asset_check_evaluations():
+        lines = [record.data for record in check.metadata["expectations"].value.records]
+        broken = {line["expectation"]: line["unexpected_count"] for line in lines if line["result"] == "fails"}
+        assert check.passed == (not broken)
+        judged, count = (check.metadata[name].value for name in ("judged", "row_count"))
+        found[check.asset_key.path[-1]] = (judged, count, broken)
+    return found
+
+
+def test_a_day_judges_new_silver_with_its_groups_and_the_week_all_of_it(
+    lake: Settings, instance: dg.DagsterInstance
+) -> None:
+    sell_three(lake)
+    assert judge_silver(instance, DAILY_JOB) == {
+        "transactions": ("all rows", 3, {}),
+        "transaction_items": ("all rows", 3, {}),
+    }
+    # a rule that became stricter, as it were: the row was right when it was judged
+    open_table(lake, TRANSACTIONS).update(predicate="transaction_id = 't1'", updates={"country": "'FR'"})
+    sell(lake, 4, "carol", "2026-03-14T12:00:00.000Z")
+    assert judge_silver(instance, DAILY_JOB) == {
+        "transactions": ("rows after micro-batch 3", 1, {}),
+        "transaction_items": ("rows after micro-batch 3", 1, {}),
+    }
+    # an order of last week once more, under another position: as t1 again, lines and all
+    sell(lake, 5, "alice", "2026-03-14T12:00:00.000Z", order="t1")
+    sell(lake, 6, "alice", "2026-03-14T13:00:00.000Z")
+    twice = {
+        "transactions": ("rows after micro-batch 4", 2, {"transaction_id is unique": 1}),
+        "transaction_items": (
+            "rows after micro-batch 4",
+            2,
+            {
+                "transaction_id, line_number is unique": 1,
+                "lines are numbered from 1 without a gap": 1,
+                "the lines of an order add up to its total in silver/transactions": 1,
+            },
+        ),
+    }
+    for _ in range(2):  # what is wrong is not taken for judged
+        assert judge_silver(instance, DAILY_JOB) == twice
+    weekly = judge_silver(instance, "in_full")
+    _, _, broken = twice["transactions"]
+    assert weekly["transactions"] == ("all rows", 6, {"country is one of its known values": 1, **broken})
+    assert weekly["transaction_items"][:2] == ("all rows", 6)
+
+
+def test_the_lifetime_model_is_held_against_the_days_that_it_was_not_fitted_to(
+    lake: Settings, instance: dg.DagsterInstance
+) -> None:
+    sell_three(lake)
+    sell(lake, 4, "bob", "2025-12-14T23:59:59.999Z")  # of the three customers he alone was known 90 days before
+    made = run(DAY, instance, [key(CUSTOMER_LIFETIME_VALUE)])
+    assert made.success, summary(made)
+    back_test = {dg.AssetCheckKey(key(CUSTOMER_LIFETIME_VALUE), "back_test")}
+    weekly = job("in_full").get_subset(asset_check_selection=back_test)
+    (check,) = weekly.execute_in_process(instance=instance).get_asset_check_evaluations()
+    told = {name: value.value for name, value in check.metadata.items()}
+    names = ("day", "held_out_days", "customers", "actual_purchases", "actual_revenue", "naive_error")
+    assert [told[name] for name in names] == [DAY, 90, 1, 1, "0.30", 1.0]
+    assert told["absolute_error"] == pytest.approx(abs(1 - told["predicted_purchases"]))
+    assert check.passed == (told["absolute_error"] <= 1)
 
 
 def test_the_rows_that_a_check_rejects_are_listed_masked(lake: Settings, capsys: pytest.CaptureFixture[str]) -> None:
