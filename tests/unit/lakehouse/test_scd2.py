@@ -252,13 +252,13 @@ def test_random_changes_and_facts_give_what_duckdb_computes_by_looking_back(
         """
         CREATE TABLE said AS WITH last_said AS (
             SELECT user_id, timestamp, arg_max(country, "offset") AS country FROM source GROUP BY user_id, timestamp),
+        revoked AS (
+            SELECT user_id, timestamp, max("offset") AS "offset" FROM source JOIN last_said USING (user_id, timestamp)
+            WHERE source.country <> last_said.country GROUP BY user_id, timestamp),
         at_instant AS (
-            SELECT user_id, timestamp, any_value(l.country) AS country, min(s.ingested_at) AS recorded_at
-            FROM source s JOIN last_said l USING (user_id, timestamp)
-            WHERE NOT EXISTS (
-                FROM source other WHERE other.user_id = s.user_id AND other.timestamp = s.timestamp
-                AND other."offset" >= s."offset" AND other.country <> l.country)
-            GROUP BY user_id, timestamp)
+            SELECT user_id, timestamp, any_value(last_said.country) AS country, min(ingested_at) AS recorded_at
+            FROM source JOIN last_said USING (user_id, timestamp) LEFT JOIN revoked USING (user_id, timestamp)
+            WHERE source."offset" > coalesce(revoked."offset", -1) GROUP BY user_id, timestamp)
         SELECT user_id, timestamp AS valid_from, country, recorded_at FROM at_instant now
         WHERE country IS DISTINCT FROM (
             SELECT arg_max(b.country, b.timestamp) FROM at_instant b WHERE b.user_id = now.user_id AND b.timestamp < now.timestamp)
