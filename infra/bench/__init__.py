@@ -14,6 +14,7 @@ from infra.bench.base import BenchError, Result
 from infra.bench.drain import drain
 from infra.bench.freshness import freshness
 from infra.bench.generator import generator
+from infra.bench.soak import soak
 
 EPILOG = "Example: globalmart bench drain --json"
 BENCHMARKS: dict[str, Callable[[int], Result]] = {
@@ -21,11 +22,12 @@ BENCHMARKS: dict[str, Callable[[int], Result]] = {
     "drain": drain,
     "freshness": freshness,
     "alerts": alerts,
+    "soak": soak,
 }
 
 
 def bench(
-    name: Annotated[str, typer.Argument(help="generator, drain, freshness, alerts, or all.")] = "all",
+    name: Annotated[str, typer.Argument(help="generator, drain, freshness, alerts, soak, or all.")] = "all",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per benchmark.")] = False,
     seconds: Annotated[int, typer.Option(min=5, help="How long to measure, where time is the measure.")] = 60,
 ) -> None:
