@@ -15,6 +15,7 @@ from infra.bench.base import BenchError, Result
 from infra.bench.drain import drain
 from infra.bench.freshness import freshness
 from infra.bench.generator import generator
+from infra.bench.soak import soak
 from infra.bench.warehouse import CUSTOMERS, warehouse
 
 EPILOG = "Example: globalmart bench drain --json"
@@ -23,11 +24,12 @@ BENCHMARKS: dict[str, Callable[[int], Result]] = {
     "drain": drain,
     "freshness": freshness,
     "alerts": alerts,
+    "soak": soak,
 }
 
 
 def bench(
-    name: Annotated[str, typer.Argument(help="generator, drain, freshness, alerts, warehouse, or all.")] = "all",
+    name: Annotated[str, typer.Argument(help="generator, drain, freshness, alerts, soak, warehouse, or all.")] = "all",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per benchmark.")] = False,
     seconds: Annotated[int, typer.Option(min=5, help="How long to measure, where time is the measure.")] = 60,
     customers: Annotated[int, typer.Option(min=100, help="warehouse: customers at full size.")] = CUSTOMERS,
