@@ -43,6 +43,8 @@ from orchestration.materialize import run, summary
 from orchestration.naming import key
 from orchestration.runs import DAILY_JOB, IN_FULL_TAG
 
+pytestmark = pytest.mark.timeout(1800)
+
 DAY = "2026-03-14"
 EXPECTED = [
     (date(2026, 3, 14), "alice", 0, 2, Decimal("0.60"), 5, 5, 5, "champions"),
