@@ -322,6 +322,7 @@ def test_the_mirror_catches_up_when_postgres_is_back(
     assert follower.said()["row_count"] == 9
 
 
+@pytest.mark.long  # a whole daily run; that the mirror catches up is tested above
 @pytest.mark.timeout(1800)
 def test_marts_land_while_postgres_is_away_and_the_mirror_catches_up(
     stack: Any, settings: Settings, jars_dir: Path

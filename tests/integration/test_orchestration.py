@@ -209,6 +209,7 @@ def test_a_range_killed_in_the_middle_goes_on_where_it_was_and_is_done_once(
         assert instance.get_runs(dg.RunsFilter(statuses=under_way)) == []
 
 
+@pytest.mark.long  # two runs of all dimensions; what comes with facts is tested in tests/unit/orchestration
 def test_facts_alone_come_with_their_dimensions_so_that_no_version_of_silver_is_read_that_is_gone(
     batch: Settings, jars_dir: Path
 ) -> None:
