@@ -42,6 +42,8 @@ def delta_options(settings: Settings) -> dict[str, str]:
         "aws_conditional_put": "etag",
         "timeout": "30s",
         "connect_timeout": "5s",
+        # A log is read with one connection for each commit; without a bound all stay open, two thousand for the streaming service
+        "pool_max_idle_per_host": "8",
     }
 
 

@@ -7,6 +7,7 @@ import logging
 from pathlib import Path
 
 import psutil
+from pyspark.java_gateway import ensure_callback_server_started
 from pyspark.sql import SparkSession
 
 from lakehouse.settings import Settings
@@ -25,6 +26,15 @@ def adopt_jvm(settings: Settings, spark: SparkSession, service: str = "streaming
     draft = path.with_suffix(".draft")  # a reader finds the old note or the new one, never half of one
     draft.write_text(json.dumps(note))
     draft.replace(path)
+
+
+def listen_for_batches(spark: SparkSession) -> None:
+    """Let the JVM call Python, as `foreachBatch` does, from now on.
+
+    To be called before files and connections are opened: py4j waits by select(), which knows no file number from 1,024 on, and a query
+    whose listener got such a number waits for ever without a word.
+    """
+    ensure_callback_server_started(spark.sparkContext._gateway)  # type: ignore[no-untyped-call]
 
 
 def forget_jvm(settings: Settings, service: str) -> None:

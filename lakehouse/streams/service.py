@@ -24,7 +24,7 @@ from lakehouse.session import build_session
 from lakehouse.settings import Settings, load_settings
 from lakehouse.streams import retention
 from lakehouse.streams.checkpoint import Checkpoint
-from lakehouse.streams.jvm import adopt_jvm, wait_for_old_jvm
+from lakehouse.streams.jvm import adopt_jvm, listen_for_batches, wait_for_old_jvm
 from lakehouse.streams.knowledge import load_knowledge
 from lakehouse.streams.markers import MARKERS, IdleWatch, Outbox
 from lakehouse.streams.refinery import Refinery
@@ -61,6 +61,7 @@ def run(settings: Settings) -> None:
         partitions = wait_until(lambda: offsets.partitions(ALL_TOPICS), pulse, stop, "topics")
         spark = build_session(settings, f"globalmart-{NAME}", settings.streaming_memory_gb, _SPARK)
         adopt_jvm(settings, spark)
+        listen_for_batches(spark)
         _stream(settings, spark, partitions, offsets, pulse, stop)
     finally:
         lease.release()

@@ -10,19 +10,23 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import boto3
 import psutil
 import psycopg
+import pyarrow as pa
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from deltalake import write_deltalake
 
 from infra import envfile, supervision
 from infra import stack as local_stack
 from infra.s3_users import check_reader
 from lakehouse.settings import CHECKOUT, Service, load_settings
-from lakehouse.storage import bucket
+from lakehouse.storage import bucket, delta_options, delta_uri, open_table
+from lakehouse.tables import USERS
 
 pytestmark = pytest.mark.integration
 
@@ -135,6 +139,18 @@ def test_s3_accounts_write_only_what_they_own(servers: Any) -> None:
     finally:
         for client, key in ((streaming, own), (streaming, lease), (batch, foreign)):
             client.delete_object(Bucket=name, Key=key)
+
+
+def test_a_log_of_many_commits_leaves_few_connections_open(servers: Any) -> None:
+    settings = load_settings("streaming")
+    own = settings.model_copy(update={"lake_uri": f"{settings.lake_uri}/{USERS.path}/test-{uuid4().hex}"})
+    for number in range(40):
+        rows = pa.table({"number": [number]})
+        write_deltalake(delta_uri(own, USERS), rows, mode="append", storage_options=delta_options(own))
+    before = psutil.Process().num_fds()
+    opened = open_table(own, USERS)
+    assert opened.version() == 39
+    assert psutil.Process().num_fds() - before < 15
 
 
 def test_postgres_reader_cannot_write_and_batch_owns_the_dagster_database(servers: Any) -> None:
