@@ -16,11 +16,12 @@ from pyspark.sql import DataFrame, SparkSession
 
 from lakehouse import batch
 from lakehouse import tables as t
+from lakehouse.days import midnight
 from lakehouse.marts import basket_pairs as pairs
 from lakehouse.marts import customer_lifetime_value as value
 from lakehouse.marts import product_performance as performance
 from lakehouse.marts import sales_trends as trends
-from lakehouse.marts.base import happened, midnight
+from lakehouse.marts.base import happened
 from lakehouse.marts.cohort_retention import cohort_retention
 from lakehouse.marts.funnel_daily import funnel_daily
 from lakehouse.marts.rfm_movements import DAYS_BACK, rfm_movements

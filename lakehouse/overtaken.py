@@ -18,7 +18,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from lakehouse import batch
 from lakehouse import tables as t
 from lakehouse.settings import Settings
-from lakehouse.transforms.facts import newest
+from lakehouse.transforms.facts import closed
 from lakehouse.transforms.scd2 import Member, rekeyed
 
 Frames = Mapping[str, DataFrame]
@@ -141,8 +141,7 @@ def _recounted(spark: SparkSession, settings: Settings, kept: Kept, frames: Fram
     Where no session of a day has a newer row, those of now are a part of those of then: so equal numbers are equal sessions.
     """
     of_days = frames[t.SESSIONS.path].where(F.col("started_date").isin(sorted(days)))
-    now = newest(of_days, t.SESSIONS).where("NOT is_open")
-    counted = now.groupBy(F.col("started_date").alias(kept.day)).agg(F.count(F.lit(1)).alias("now"))
+    counted = closed(of_days).groupBy(F.col("started_date").alias(kept.day)).agg(F.count(F.lit(1)).alias("now"))
     rows = batch.read(spark, settings, kept.table).where(F.col(kept.day).isin(sorted(days)))
     stood_for = rows.groupBy(kept.day).agg(F.expr(str(kept.session_count)).alias("before"))
     is_other = F.coalesce("now", F.lit(0)) != F.coalesce("before", F.lit(0))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from deltalake.exceptions import TableNotFoundError
 
+from lakehouse.days import midnight
 from lakehouse.errors import GlobalMartError
 from lakehouse.ledger import LedgerEntry, last_entry
 from lakehouse.settings import Settings
@@ -48,7 +49,7 @@ class Progress:
 
     def check_begun(self, day: date) -> None:
         """Raise DayAheadError where the stream has not come to the beginning of `day`."""
-        if self.reached_at is None or self.reached_at >= datetime.combine(day, time(), UTC):
+        if self.reached_at is None or self.reached_at >= midnight(day):
             return
         raise DayAheadError(
             f"{day} has not begun for the stream, which has come to {self.reached_at:%Y-%m-%d %H:%M} UTC: "

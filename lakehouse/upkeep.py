@@ -15,10 +15,11 @@ from itertools import pairwise
 from typing import Any
 
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Schema, WriterProperties, write_deltalake
+from deltalake import DeltaTable, Schema, WriterProperties, write_deltalake
 from deltalake.exceptions import TableNotFoundError
 
 from lakehouse.lease import Lease
+from lakehouse.maintenance import ALONE, HOOKS, TARGET_BYTES
 from lakehouse.settings import Settings
 from lakehouse.storage import delta_options, delta_uri, exists, open_table
 from lakehouse.tables import TABLE_SIZES, TABLES, Table
@@ -26,13 +27,10 @@ from lakehouse.travel import Log, paths
 
 log = logging.getLogger(__name__)
 
-TARGET_BYTES = 32 * 1024 * 1024
 CLUSTERED_BY = {"gold/customer_rfm": "user_id", "gold/customer_lifetime_value": "user_id"}
 """Tables in which one row of millions is looked up; sorted by that column a look-up reads one file of a day (docs/adr/0011)."""
 # Small row groups: a look-up in a sorted file reads one, and who reads a whole table holds one or two in memory.
 _WRITER = WriterProperties(compression="ZSTD", compression_level=3, max_row_group_size=131_072)
-_HOOKS = PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=False)
-_ALONE = CommitProperties(max_commit_retries=0)
 
 
 @dataclass(frozen=True)
@@ -75,8 +73,8 @@ def maintain_table(settings: Settings, table: Table, pins: set[int]) -> Kept:
     delta.optimize.compact(
         target_size=TARGET_BYTES,
         writer_properties=_WRITER,
-        commit_properties=_ALONE,
-        post_commithook_properties=_HOOKS,
+        commit_properties=ALONE,
+        post_commithook_properties=HOOKS,
     )
     newest, oldest = delta.version(), Log(settings, table).oldest_in_log
     kept = sorted(version for version in pins if oldest <= version <= newest)
@@ -85,7 +83,7 @@ def maintain_table(settings: Settings, table: Table, pins: set[int]) -> Kept:
         dry_run=False,
         enforce_retention_duration=False,  # the setting has its own floor
         keep_versions=kept or None,
-        commit_properties=_ALONE,
+        commit_properties=ALONE,
     )
     delta.create_checkpoint()  # a log is only cleaned up to a checkpoint
     delta.cleanup_metadata()
@@ -99,7 +97,7 @@ def _declare(delta: DeltaTable, table: Table) -> None:
     there = delta.metadata().configuration
     missing = {name: value for name, value in table.properties.items() if there.get(name) != value}
     if missing:
-        delta.alter.set_table_properties(missing, commit_properties=_ALONE)
+        delta.alter.set_table_properties(missing, commit_properties=ALONE)
 
 
 def _cluster(delta: DeltaTable, table: Table) -> tuple[str, ...]:
@@ -118,8 +116,8 @@ def _cluster(delta: DeltaTable, table: Table) -> tuple[str, ...]:
             partition_filters=[(partition, "=", value)],
             target_size=TARGET_BYTES,
             writer_properties=_WRITER,
-            commit_properties=_ALONE,
-            post_commithook_properties=_HOOKS,
+            commit_properties=ALONE,
+            post_commithook_properties=HOOKS,
         )
     return mixed
 

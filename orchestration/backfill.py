@@ -152,7 +152,8 @@ def plan(
 
 def done(instance: dg.DagsterInstance, settings: Settings, backfill: Backfill) -> set[date]:
     """The days that need no run."""
-    made, lake = _made(instance, settings, backfill), _Lake(settings)
+    lake = _Lake(settings)
+    made = _made(instance, lake, backfill)
     return {day for day in backfill.days if not _to_make(backfill, made[day], lake, day)}
 
 
@@ -162,10 +163,11 @@ def work(instance: dg.DagsterInstance, settings: Settings, backfill: Backfill, s
     The first run makes dimensions too. Where the backfill is of all that is made by day, all of them, and it judges silver; else those that
     its tables are joined to: the versions of silver that they were made from may be gone.
     """
-    made = _made(instance, settings, backfill)
+    lake = _Lake(settings)
+    made = _made(instance, lake, backfill)
     is_first = True
     for day in backfill.days:
-        keys = _to_make(backfill, made[day], _Lake(settings), day)  # the run before may have overtaken this day
+        keys = _to_make(backfill, made[day], lake, day)
         if not keys:
             say(Day(day, is_skipped=True))
             continue
@@ -174,6 +176,7 @@ def work(instance: dg.DagsterInstance, settings: Settings, backfill: Backfill, s
             keys = frozenset() if backfill.is_whole else keys | joined_keys(keys)
             is_first = False
         outcome = run(day.isoformat(), instance, keys, backfill.tags, keeps_session=True)
+        lake = _Lake(settings)  # this run may have overtaken a later day
         count = len({event.asset_key for event in outcome.get_asset_materialization_events()})
         why = () if outcome.success else tuple(failures(outcome.all_events)) or ("a check that blocks failed",)
         say(Day(day, seconds=time.monotonic() - began, table_count=count, failures=why))
@@ -189,7 +192,7 @@ def joined_keys(keys: Iterable[dg.AssetKey]) -> frozenset[dg.AssetKey]:
     return frozenset(parents & graph.materializable_asset_keys - by_day)
 
 
-def _made(instance: dg.DagsterInstance, settings: Settings, backfill: Backfill) -> dict[date, dict[dg.AssetKey, _Made]]:
+def _made(instance: dg.DagsterInstance, lake: _Lake, backfill: Backfill) -> dict[date, dict[dg.AssetKey, _Made]]:
     """Per day the tables that were made last by a run that counts, checks included, and that the lake has.
 
     Dagster's word alone is not enough: its storage may outlive a lake that was wiped.
@@ -197,7 +200,6 @@ def _made(instance: dg.DagsterInstance, settings: Settings, backfill: Backfill) 
     latest = {key: _latest(instance, backfill, key) for key in backfill.keys}
     run_ids = {one.run_id for days in latest.values() for one in days.values()}
     runs = {run.run_id: run for run in instance.get_runs(dg.RunsFilter(run_ids=list(run_ids)))} if run_ids else {}
-    lake = _Lake(settings)
     return {
         day: {
             key: days[day]

@@ -15,6 +15,7 @@ from api.errors import MirrorError, ServingError, SourceError
 from api.mirror.plan import Mirrored
 from api.mirror.target import Shown, Target, now
 from api.source import MOST_COMMITS, Commit, GoldTable, first_line
+from lakehouse.days import midnight
 from lakehouse.settings import Settings
 
 # An older row of a snapshot may lie in an earlier day than its newest one, never by more than late events reach.
@@ -41,7 +42,7 @@ class Window:
         assert self.first_day is not None  # noqa: S101 - there are days
         margin = _MARGIN if self.mirrored.table.reading == "snapshots" else timedelta(0)
         kind = self.mirrored.table.schema.field(self.mirrored.day).type
-        since = datetime.combine(self.first_day - margin, datetime.min.time(), UTC)
+        since = midnight(self.first_day - margin)
         return pc.field(self.mirrored.day) >= pa.scalar(since if pa.types.is_timestamp(kind) else since.date(), kind)
 
     def reaching(self, newest: date) -> date | None:

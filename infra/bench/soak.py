@@ -21,7 +21,7 @@ from lakehouse.tables import LEDGER_STREAMING, TABLES
 _RATE = 500
 _WARM_UP_SECONDS = 60
 _PARTS = 6
-_LOOK_SECONDS = 30
+_LOOKS = 10  # of the files in each part
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def soak(seconds: int) -> Result:
         settings = up("kafka", "minio", "streaming")
         live(settings, _RATE, _WARM_UP_SECONDS)
         began = datetime.now(UTC)
-        with _looking(settings) as looks:
+        with _looking(settings, seconds / _PARTS / _LOOKS) as looks:
             live(settings, _RATE, seconds)
         wait_for_lag(settings, 0)
         parts = _parts(settings, began, seconds, looks)
@@ -50,13 +50,13 @@ def soak(seconds: int) -> Result:
 
 
 @contextmanager
-def _looking(settings: Settings) -> Iterator[list[Look]]:
-    """Count files every half a minute for as long as the block runs."""
+def _looking(settings: Settings, every: float) -> Iterator[list[Look]]:
+    """Count files every so many seconds for as long as the block runs."""
     looks: list[Look] = []
     done = threading.Event()
 
     def look() -> None:
-        while not done.wait(_LOOK_SECONDS):
+        while not done.wait(every):
             looks.append(Look(datetime.now(UTC), _files(settings)))
 
     thread = threading.Thread(target=look, name="files", daemon=True)
@@ -93,18 +93,20 @@ def _parts(settings: Settings, began: datetime, seconds: int, looks: list[Look])
         took = [
             (row["committed_at"] - row["started_at"]).total_seconds() for row in batches if within(row["started_at"])
         ]
-        if not took:
-            raise BenchError(f"No batch began within {last - first:.0f} s: give --seconds more time.")
         seen = [one.files for one in looks if within(one.at)]
-        most = max(((count, path) for files in seen for path, count in files.items()), default=(0, ""))
+        if not took or not seen:
+            raise BenchError(
+                f"No batch began, or no files were counted, within {last - first:.0f} s: give --seconds more time."
+            )
+        most = max((count, path) for files in seen for path, count in files.items())
         parts.append(
             {
                 "minutes": f"{first / 60:.0f} to {last / 60:.0f}",
                 "batches": len(took),
                 "batch_seconds_p50": round(median(took), 2),
                 "batch_seconds_p95": round(float(np.percentile(took, 95)), 2),
-                "files_median": round(median(sum(files.values()) for files in seen)) if seen else 0,
-                "files_most": max((sum(files.values()) for files in seen), default=0),
+                "files_median": round(median(sum(files.values()) for files in seen)),
+                "files_most": max(sum(files.values()) for files in seen),
                 "most_files_of_a_table": most[0],
                 "that_table": most[1],
             }

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, timedelta
 
 import pyspark.sql.functions as F
 from pyspark.sql import Column, DataFrame, Window
 
 from lakehouse.contracts.base import MONEY_MAX
+from lakehouse.days import midnight
 
 ALL = "all"  # in place of a country or a category in a row over all of them
-
-
-def midnight(day: date) -> datetime:
-    """The first instant of a UTC day."""
-    return datetime.combine(day, time(), tzinfo=UTC)
 
 
 def happened(first: date, last: date) -> Column:

@@ -15,7 +15,8 @@ import pyspark.sql.functions as F
 from pyspark.sql import Column, DataFrame
 
 from lakehouse.catalogue import UNKNOWN_CATEGORY
-from lakehouse.marts.base import ALL, catalogue, midnight, share, with_catalogue
+from lakehouse.days import midnight
+from lakehouse.marts.base import ALL, catalogue, share, with_catalogue
 from lakehouse.tables import FUNNEL_DAILY
 
 _STEPS = ("view", "cart", "order")

@@ -19,7 +19,8 @@ import pyspark.sql.functions as F
 from pyspark.sql import Column, DataFrame, Window
 
 from lakehouse.catalogue import UNKNOWN_CATEGORY
-from lakehouse.marts.base import catalogue, happened, midnight, money, share, sold, with_catalogue
+from lakehouse.days import midnight
+from lakehouse.marts.base import catalogue, happened, money, share, sold, with_catalogue
 from lakehouse.tables import PRODUCT_PERFORMANCE
 
 PERIOD_DAYS = 28

@@ -66,6 +66,14 @@ def _adds_up(name: str, by: str, value: str, parts: str, whole: str, rows: str =
     )
 
 
+def _countries_add_up(by: str, values: tuple[str, ...]) -> list[NoRows]:
+    """For each `by` and each of `values`, those of the countries add up to that of all of them."""
+    each, all_of_them = f"country <> '{ALL}'", f"country = '{ALL}'"
+    return [
+        _adds_up(f"{value} of the countries adds up to that of all", by, value, each, all_of_them) for value in values
+    ]
+
+
 _ITEMS = "silver_transaction_items"
 _REVENUE = {"silver_revenue": "sum(line_amount)"}
 # A score is ceil(5 x share of customers that are not better), so no more than k fifths of the customers have k or less
@@ -225,16 +233,7 @@ MART_RULES: dict[str, tuple[Rule, ...]] = {
             "(PARTITION BY cohort_month, country ORDER BY month_number) AS so_far FROM {batch}) "
             f"WHERE cumulative_revenue <> least(so_far, {MONEY_MAX})",
         ),
-        *[
-            _adds_up(
-                f"{value} of the countries adds up to that of all",
-                "cohort_month, month_number",
-                value,
-                f"country <> '{ALL}'",
-                f"country = '{ALL}'",
-            )
-            for value in ("customer_count", "active_count", "revenue")
-        ],
+        *_countries_add_up("cohort_month, month_number", ("customer_count", "active_count", "revenue")),
         _equal(
             "customers and revenue equal silver/transaction_items",
             {"customer_count": "sum(customer_count) FILTER (WHERE month_number = 0)", "revenue": "sum(revenue)"},
@@ -305,16 +304,7 @@ MART_RULES: dict[str, tuple[Rule, ...]] = {
             "conversion_rate <=> try_divide(order_session_count, session_count)",
             ("country", "category", "conversion_rate"),
         ),
-        *[
-            _adds_up(
-                f"{value} of the countries adds up to that of all",
-                "date, category",
-                value,
-                f"country <> '{ALL}'",
-                f"country = '{ALL}'",
-            )
-            for value in ("session_count", "order_session_count")
-        ],
+        *_countries_add_up("date, category", ("session_count", "order_session_count")),
         NoRows(
             "sessions and those with an order equal gold/sessions",
             f"SELECT date, session_count, order_session_count, live_session_count, live_order_session_count "

@@ -17,7 +17,7 @@ from lakehouse.marts.rfm_movements import DAYS_BACK
 from lakehouse.quality.check import WHOLE
 from lakehouse.settings import Settings
 from lakehouse.star import DIMENSIONS, FACTS, FIXED, Dimension, Fact
-from lakehouse.transforms.facts import newest, of_days
+from lakehouse.transforms.facts import closed, of_days
 from lakehouse.transforms.rfm import in_window
 
 RowsAndViews = tuple[DataFrame, Mapping[str, DataFrame]]
@@ -125,7 +125,7 @@ def of_fact(
     }
     then |= {path: of_days(then[path], time, written.days) for path, time in fact.time_of.items()}
     if t.SESSIONS.path in then:
-        then[t.SESSIONS.path] = newest(then[t.SESSIONS.path], t.SESSIONS).where("NOT is_open")
+        then[t.SESSIONS.path] = closed(then[t.SESSIONS.path])
     then |= {path: read(spark, settings, t.BY_PATH[path]) for path in FIXED}
     return _of_days(spark, settings, fact.table, written), {t.BY_PATH[path].view: frame for path, frame in then.items()}
 
@@ -135,8 +135,7 @@ def of_funnel(spark: SparkSession, settings: Settings, day: date, cut: Mapping[s
     written = _made_with(settings, t.FUNNEL_DAILY, day, cut)
     sessions = read_source(spark, settings, t.SESSIONS, written, cut)
     of_them = sessions.where(F.col("started_date").isin(list(written.days)))
-    closed = newest(of_them, t.SESSIONS).where("NOT is_open")
-    return _of_days(spark, settings, t.FUNNEL_DAILY, written), {t.SESSIONS.view: closed}
+    return _of_days(spark, settings, t.FUNNEL_DAILY, written), {t.SESSIONS.view: closed(of_them)}
 
 
 def of_mart(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, timedelta
 
 import pyspark.sql.functions as F
 from pyspark.sql import Column, DataFrame, Window
 
+from lakehouse.days import midnight
 from lakehouse.tables import FACT_INVENTORY_DAILY, FACT_SALES, FACT_SESSIONS, SESSIONS, Table
 from lakehouse.transforms.scd2 import PRODUCT, USER, with_key
 
@@ -20,8 +21,8 @@ _MOVED = ("initial_stock", "received", "sold")
 
 def of_days(rows: DataFrame, time_column: str, days: Collection[date]) -> DataFrame:
     """Rows whose time is in one of `days`; their bounds as well, so that whole files can be left out."""
-    is_between = (F.col(time_column) >= F.lit(_midnight(min(days)))) & (
-        F.col(time_column) < F.lit(_midnight(max(days) + timedelta(days=1)))
+    is_between = (F.col(time_column) >= F.lit(midnight(min(days)))) & (
+        F.col(time_column) < F.lit(midnight(max(days) + timedelta(days=1)))
     )
     return rows.where(is_between & F.to_date(time_column).isin(list(days)))
 
@@ -38,8 +39,7 @@ def sales(items: DataFrame, users: DataFrame, products: DataFrame) -> DataFrame:
 
 def sessions(snapshots: DataFrame, users: DataFrame) -> DataFrame:
     """Rows of `gold/sessions` to rows of `gold/fact_sessions`: one per session that is closed and not retracted."""
-    closed = newest(snapshots, SESSIONS).where("NOT is_open")
-    return _as_declared(with_key(closed, users, USER, F.expr(SESSIONS_AT)), FACT_SESSIONS)
+    return _as_declared(with_key(closed(snapshots), users, USER, F.expr(SESSIONS_AT)), FACT_SESSIONS)
 
 
 def newest(snapshots: DataFrame, table: Table) -> DataFrame:
@@ -47,6 +47,11 @@ def newest(snapshots: DataFrame, table: Table) -> DataFrame:
     values = [name for name in snapshots.columns if name not in table.key]
     rows = snapshots.groupBy(*table.key).agg(F.max_by(F.struct(*values), "batch_id").alias("row"))
     return rows.select(*table.key, "row.*").where("NOT is_retracted")
+
+
+def closed(snapshots: DataFrame) -> DataFrame:
+    """Rows of `gold/sessions` once read: one per session that is closed and not retracted."""
+    return newest(snapshots, SESSIONS).where("NOT is_open")
 
 
 def inventory_daily(
@@ -64,7 +69,7 @@ def stock_days(items: DataFrame, inventory_events: DataFrame, products: DataFram
     the `inventory` of the product's record with the lowest position; before that record's time the level counts from 0 and is never
     out of stock. A product has a row where something moved, and where it began the day at 0 or below: so stock-out days can be counted.
     """
-    start, end = _midnight(min(days)), _midnight(max(days) + timedelta(days=1))
+    start, end = midnight(min(days)), midnight(max(days) + timedelta(days=1))
     moves = _movements(items, inventory_events, products).where(F.col("timestamp") < F.lit(end))
     before = moves.where(F.col("timestamp") < F.lit(start)).groupBy("product_id").agg(*_sums())
     within = moves.where(F.col("timestamp") >= F.lit(start))
@@ -99,7 +104,7 @@ def _levels(before: DataFrame, within: DataFrame, first_day: date) -> DataFrame:
 
     `lowest_level` is the least of the day's levels since the product's first record, null where it had none.
     """
-    carried = before.withColumn("timestamp", F.lit(_midnight(first_day) - timedelta(microseconds=1)))
+    carried = before.withColumn("timestamp", F.lit(midnight(first_day) - timedelta(microseconds=1)))
     instants = within.groupBy("product_id", "timestamp").agg(*_sums()).unionByName(carried)
     # Rows are whole instants, so what happens at the same time counts together, in whatever order it came.
     until_now = Window.partitionBy("product_id").orderBy("timestamp")
@@ -150,10 +155,6 @@ def _is_out(level: str) -> Column:
 
 def _sums() -> list[Column]:
     return [*[F.sum(name).alias(name) for name in _MOVED], F.max("is_listed").alias("is_listed")]
-
-
-def _midnight(day: date) -> datetime:
-    return datetime.combine(day, time(), tzinfo=UTC)
 
 
 def _as_declared(rows: DataFrame, table: Table) -> DataFrame:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import reduce
 from typing import TypeVar
@@ -19,6 +19,7 @@ from typing import TypeVar
 import pyspark.sql.functions as F
 from pyspark.sql import Column, DataFrame
 
+from lakehouse.days import midnight
 from lakehouse.marts import base
 from lakehouse.tables import CUSTOMER_RFM
 
@@ -56,7 +57,7 @@ class Cuts:
 
 def window(as_of_date: date) -> tuple[datetime, datetime]:
     """The 365 UTC days that end with `as_of_date`: first instant in, first instant out."""
-    end = datetime.combine(as_of_date + timedelta(days=1), time(), tzinfo=UTC)
+    end = midnight(as_of_date + timedelta(days=1))
     return end - timedelta(days=WINDOW_DAYS), end
 
 
