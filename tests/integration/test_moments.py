@@ -249,6 +249,7 @@ def test_a_frozen_writer_that_wakes_after_it_was_replaced_writes_nothing(
 
 
 @pytest.mark.long
+@pytest.mark.timeout(5400)  # the traffic alone lasts an hour where the rounds are slow
 def test_twenty_frozen_writers_write_nothing(stack, settings, driver, proxy, traffic, tmp_path):
     running = traffic("--rate", "100", "--duration", "60m", "--seed", "24")
     for number in range(20):
