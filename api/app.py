@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI, Security
+from fastapi import FastAPI
 from starlette.middleware import Middleware
 
 from api import auth, openapi, problems
+from api.access import Role
+from api.audit import Audit
+from api.deps import check_declared, requires
 from api.headers import SecurityHeaders
+from api.personal import Pseudonyms
 from api.routes import docs, health, orders, quality, rfm, sales
 from api.serving import Serving
 from lakehouse.settings import Settings, load_settings
@@ -42,11 +46,15 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.settings = settings
     app.state.serving = serving
+    app.state.audit = Audit(settings)
+    app.state.pseudonyms = Pseudonyms(digest)
     problems.add_handlers(app)
     app.include_router(health.router)
     app.include_router(docs.router)
-    app.include_router(quality.router)
+    # The pages show rows of all countries.
+    app.include_router(quality.router, dependencies=[requires(Role.viewer, all_countries=True)])
     for keyed in (sales, orders, rfm):
-        app.include_router(keyed.router, dependencies=[Security(auth.scheme)])
+        app.include_router(keyed.router, dependencies=[requires(Role.viewer)])
+    check_declared(app)
     openapi.install(app)
     return app

@@ -10,10 +10,13 @@ from fastapi.security import APIKeyHeader
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from api.access import Access, Role
 from api.problems import problem_response
 from lakehouse.errors import SettingsError
 
 HEADER = "X-API-Key"
+SETUP = Access("setup", "set-up", Role.admin, sees_personal=True)
+"""The key that set-up wrote to `.env`: it works without PostgreSQL."""
 OPEN_PATHS = frozenset({"/health", "/ready", "/docs", "/openapi.json"})
 OPEN_PREFIX = "/docs/"
 
@@ -36,7 +39,10 @@ def key_digest(key_sha256: str) -> bytes:
 
 
 class RequireKey:
-    """Answers 401 to any request without the right key, also for paths that do not exist: default is deny."""
+    """Answers 401 to any request without the right key, also for paths that do not exist: default is deny.
+
+    The caller's rights go along as `request.state.access`.
+    """
 
     def __init__(self, app: ASGIApp, digest: bytes) -> None:
         self._app = app
@@ -48,6 +54,7 @@ class RequireKey:
             return
         given = Headers(scope=scope).getlist(HEADER)
         if len(given) == 1 and self._matches(given[0]):
+            scope.setdefault("state", {})["access"] = SETUP
             await self._app(scope, receive, send)
             return
         detail = "The API key is wrong." if given else f"Send your API key in the header {HEADER}."

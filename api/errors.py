@@ -41,5 +41,9 @@ class NotFoundError(ServingError):
     """What was asked for by name does not exist in the version that is served."""
 
 
+class ForbiddenError(ServingError):
+    """The key's role, countries or grants do not reach as far as the request."""
+
+
 class MirrorError(ServingError):
     """The mirror cannot be brought up to date: PostgreSQL is away, refuses, or is not set up. It is tried again."""

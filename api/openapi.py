@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from api.deps import declared
 from api.problems import Problem
 
 DESCRIPTION = """Gold figures of the GlobalMart lakehouse, at most a few seconds old.
@@ -43,10 +44,20 @@ def install(app: FastAPI) -> None:
             for operations in schema["paths"].values():
                 for operation in operations.values():
                     _simplify(operation.get("parameters", []))
+            _name_roles(app, schema["paths"])
             app.openapi_schema = schema
         return app.openapi_schema
 
     app.openapi = document  # type: ignore[method-assign]
+
+
+def _name_roles(app: FastAPI, paths: dict[str, Any]) -> None:
+    """`x-required-role`, the least role of an operation, and `x-all-countries` where keys for some countries are refused."""
+    for path, methods, needs in declared(app):
+        for method in methods & {name.upper() for name in paths.get(path, {})} if needs else ():
+            operation = paths[path][method.lower()]
+            operation["x-required-role"] = max(need.role for need in needs).name
+            operation["x-all-countries"] = any(need.all_countries for need in needs)
 
 
 def _simplify(parameters: list[dict[str, Any]]) -> None:

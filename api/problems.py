@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from api.errors import (
     CursorError,
     CursorGoneError,
+    ForbiddenError,
     NotFoundError,
     QueryLimitError,
     ServingError,
@@ -62,6 +63,7 @@ class Problem(BaseModel):
 KINDS: dict[str, tuple[int, str]] = {
     "bad-cursor": (400, "Cursor not usable"),
     "unauthorized": (401, "API key missing or wrong"),
+    "forbidden": (403, "Not allowed with this key"),
     "not-found": (404, "Not found"),
     "method-not-allowed": (405, "Method not allowed"),
     "cursor-gone": (410, "Version no longer served"),
@@ -71,9 +73,12 @@ KINDS: dict[str, tuple[int, str]] = {
     "not-ready": (503, "Nothing to serve from"),
     "query-limit": (503, "Question too large"),
 }
+# Any route under a key may answer with these, whatever it does.
+ALWAYS = ("unauthorized", "forbidden", "internal")
 _BY_ERROR: tuple[tuple[type[ServingError], str], ...] = (
     (CursorGoneError, "cursor-gone"),
     (CursorError, "bad-cursor"),
+    (ForbiddenError, "forbidden"),
     (NotFoundError, "not-found"),
     (QueryLimitError, "query-limit"),
     (TableMissingError, "table-missing"),
@@ -141,9 +146,9 @@ def add_handlers(app: FastAPI) -> None:
 
 
 def responses(*kinds: str) -> dict[int | str, dict[str, Any]]:
-    """The OpenAPI entries of the problems that a route may answer with, each with an example; 401 and 500 always belong."""
+    """The OpenAPI entries of the problems that a route may answer with, each with an example; those of `ALWAYS` belong to every route."""
     entries: dict[int | str, dict[str, Any]] = {}
-    for kind in ("unauthorized", *kinds, "internal"):
+    for kind in dict.fromkeys((*ALWAYS, *kinds)):
         status, title = KINDS[kind]
         entry = entries.setdefault(
             status,
@@ -164,6 +169,10 @@ def responses(*kinds: str) -> dict[int | str, dict[str, Any]]:
 _EXAMPLES: dict[str, dict[str, Any]] = {
     "bad-cursor": {"detail": "The cursor was not made by this API: start again without one.", "instance": "/v1/sales"},
     "unauthorized": {"detail": "Send your API key in the header X-API-Key.", "instance": "/v1/sales"},
+    "forbidden": {
+        "detail": "This needs a key of the role operator; yours is viewer.",
+        "instance": "/v1/alerts/3f9a2c41/resolve",
+    },
     "not-found": {
         "detail": "The customer u99999999 is not in the table as of 2026-03-14.",
         "instance": "/v1/customers/u99999999/rfm",

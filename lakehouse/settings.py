@@ -165,6 +165,9 @@ class Settings(BaseSettings):
         1.0, gt=0, description="Most memory that DuckDB may take in each process of the API."
     )
 
+    # Security of the API
+    audit_days: int = Field(365, ge=1, description="How long the API's audit log is kept.")
+
     # PostgreSQL mirror
     mirror_database: str = Field(
         "mirror", description="Database of the mirror of gold, on the server of GLOBALMART_POSTGRES_URL."
@@ -224,6 +227,11 @@ class Settings(BaseSettings):
     def truth_dir(self) -> Path:
         """The generator's truth ledgers, outside the lake."""
         return self.state_dir / "truth"
+
+    @property
+    def audit_dir(self) -> Path:
+        """The API's audit log, a file a day."""
+        return self.state_dir / "audit"
 
     @property
     def mirror_url(self) -> str:
