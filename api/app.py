@@ -10,11 +10,12 @@ from starlette.middleware import Middleware
 
 from api import auth, openapi, problems
 from api.access import Role
+from api.alerts import AlertDesk
 from api.audit import Audit
 from api.deps import check_declared, requires
 from api.headers import SecurityHeaders
 from api.personal import Pseudonyms
-from api.routes import docs, health, orders, quality, rfm, sales
+from api.routes import docs, health, quality, v1
 from api.serving import Serving
 from lakehouse.settings import Settings, load_settings
 
@@ -24,12 +25,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     settings = settings or load_settings("serving")
     serving = Serving(settings)
     digest = auth.key_digest(settings.api_key_sha256)
+    desk = AlertDesk(settings, digest)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         serving.start()
         yield
         serving.stop()
+        desk.close()
 
     app = FastAPI(
         title="GlobalMart API",
@@ -48,13 +51,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.serving = serving
     app.state.audit = Audit(settings)
     app.state.pseudonyms = Pseudonyms(digest)
+    app.state.desk = desk
     problems.add_handlers(app)
     app.include_router(health.router)
     app.include_router(docs.router)
     # The pages show rows of all countries.
     app.include_router(quality.router, dependencies=[requires(Role.viewer, all_countries=True)])
-    for keyed in (sales, orders, rfm):
-        app.include_router(keyed.router, dependencies=[requires(Role.viewer)])
+    app.include_router(v1.router)
     check_declared(app)
     openapi.install(app)
     return app

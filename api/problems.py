@@ -12,13 +12,17 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
 from api.errors import (
+    ConflictError,
     CursorError,
     CursorGoneError,
+    DeskAwayError,
     ForbiddenError,
+    NotAcceptableError,
     NotFoundError,
     QueryLimitError,
     ServingError,
     ServingFileError,
+    SourceError,
     TableMissingError,
 )
 from api.headers import SECURITY_HEADERS
@@ -66,12 +70,16 @@ KINDS: dict[str, tuple[int, str]] = {
     "forbidden": (403, "Not allowed with this key"),
     "not-found": (404, "Not found"),
     "method-not-allowed": (405, "Method not allowed"),
+    "not-acceptable": (406, "Format not offered"),
+    "conflict": (409, "Not possible in this state"),
     "cursor-gone": (410, "Version no longer served"),
     "invalid-request": (422, "Request not usable"),
     "internal": (500, "Internal error"),
     "table-missing": (503, "Table not materialised yet"),
     "not-ready": (503, "Nothing to serve from"),
     "query-limit": (503, "Question too large"),
+    "source-away": (503, "The lake cannot be read"),
+    "desk-away": (503, "Alert desk away"),
 }
 # Any route under a key may answer with these, whatever it does.
 ALWAYS = ("unauthorized", "forbidden", "internal")
@@ -79,12 +87,16 @@ _BY_ERROR: tuple[tuple[type[ServingError], str], ...] = (
     (CursorGoneError, "cursor-gone"),
     (CursorError, "bad-cursor"),
     (ForbiddenError, "forbidden"),
+    (NotAcceptableError, "not-acceptable"),
+    (ConflictError, "conflict"),
+    (SourceError, "source-away"),
+    (DeskAwayError, "desk-away"),
     (NotFoundError, "not-found"),
     (QueryLimitError, "query-limit"),
     (TableMissingError, "table-missing"),
     (ServingFileError, "not-ready"),
 )
-_RETRY_SECONDS = {"table-missing": "10", "not-ready": "2", "query-limit": "10"}
+_RETRY_SECONDS = {"table-missing": "10", "not-ready": "2", "query-limit": "10", "source-away": "10", "desk-away": "5"}
 
 
 def problem_response(kind: str, detail: str, path: str, headers: dict[str, str] | None = None, **more: Any) -> Response:
@@ -177,6 +189,19 @@ _EXAMPLES: dict[str, dict[str, Any]] = {
         "detail": "The customer u99999999 is not in the table as of 2026-03-14.",
         "instance": "/v1/customers/u99999999/rfm",
     },
+    "not-acceptable": {
+        "detail": "This answers in application/json, text/csv: name one of them in Accept.",
+        "instance": "/v1/products",
+    },
+    "conflict": {
+        "detail": "Alert 3f9a2c41 was resolved by ada at 2026-03-14 11:02 UTC: should it come again, that is a new alert.",
+        "instance": "/v1/alerts/3f9a2c41/acknowledge",
+    },
+    "source-away": {
+        "detail": "gold/product_performance: it cannot be read (connection refused).",
+        "instance": "/v1/products/performance",
+    },
+    "desk-away": {"detail": "PostgreSQL: connection refused", "instance": "/v1/alerts"},
     "cursor-gone": {
         "detail": "The table was reloaded since this cursor was made: start again without one.",
         "instance": "/v1/sales",
