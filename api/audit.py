@@ -20,7 +20,9 @@ from starlette.types import Scope
 from api.access import Access
 from lakehouse.settings import Settings
 
-What = Literal["personal_read", "change", "sign_in", "sign_in_refused", "sign_out"]
+What = Literal[
+    "personal_read", "change", "sign_in", "sign_in_refused", "sign_out", "key_issued", "key_revoked", "key_end_changed"
+]
 _LONGEST = 2000
 
 
@@ -54,22 +56,22 @@ class Audit:
             **more,
         )
 
-    def write(self, **facts: Any) -> None:
+    def write(self, what: What, **facts: Any) -> None:
         """Raises OSError where the line cannot be written: then what it would tell of must not happen either."""
         at = self._now()
-        line = orjson.dumps({"at": at, **facts}, option=orjson.OPT_UTC_Z | orjson.OPT_APPEND_NEWLINE)
+        line = orjson.dumps({"at": at, "what": what, **facts}, option=orjson.OPT_UTC_Z | orjson.OPT_APPEND_NEWLINE)
         with self._lock:
             # One write with O_APPEND: lines of several workers never mix.
             os.write(self._open(at), line)
 
     def _open(self, at: datetime) -> int:
-        path = self._folder / f"api-{at:%Y-%m-%d}.jsonl"
+        path = self._folder / _name(at)
         if path != self._path:
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
             self.close()
             self._path, self._file = path, file
-            oldest = f"api-{at - self._keep:%Y-%m-%d}.jsonl"
+            oldest = _name(at - self._keep)
             for old in self._folder.glob("api-*.jsonl"):
                 if old.name < oldest:
                     old.unlink(missing_ok=True)
@@ -79,3 +81,17 @@ class Audit:
         if self._file >= 0:
             os.close(self._file)
             self._path, self._file = None, -1
+
+
+def lines(settings: Settings, days: int, now: datetime) -> list[dict[str, Any]]:
+    """What was noted on the last `days` days up to `now` (UTC days), oldest first."""
+    found = []
+    for back in reversed(range(days)):
+        path = settings.audit_dir / _name(now - timedelta(days=back))
+        if path.exists():
+            found += [orjson.loads(line) for line in path.read_bytes().splitlines()]
+    return found
+
+
+def _name(at: datetime) -> str:
+    return f"api-{at:%Y-%m-%d}.jsonl"

@@ -71,7 +71,8 @@ class Requirement:
     async def __call__(
         self,
         access: AccessDep,
-        _key: Annotated[str | None, Security(auth.scheme)],
+        _key: Annotated[str | None, Security(auth.header_scheme)],
+        _cookie: Annotated[str | None, Security(auth.cookie_scheme)],
     ) -> None:
         """Raises ForbiddenError."""
         access.need(self.role)
