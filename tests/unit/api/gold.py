@@ -210,7 +210,7 @@ GOLD: dict[Table, list[tuple[Any, ...]]] = {
         rate(at(10, 0, 2), "product_views", "", (9, 0, 0, 0)),
     ],
     t.ANOMALIES: [
-        anomaly("a1", "u1", "US", 0.9),
+        anomaly("a1", "u1", "US", 0.9, product_id="p1"),
         anomaly("a2", "u2", "DE", 0.7, detector="purchase_burst", detected_at=at(10, 2)),
         anomaly("a3", None, None, 0.5, detector="regional_drop", explanation="few orders", detected_at=at(10, 3)),
     ],
@@ -226,4 +226,10 @@ GOLD: dict[Table, list[tuple[Any, ...]]] = {
             preferences=["Coffee"], valid_from=at(0), is_current=True,
         )
     ],
+}  # fmt: skip
+
+# One line of `results.jsonl`, as a batch run writes it.
+QUALITY = {
+    "table": "gold/fact_sales", "day": "2026-03-14", "passed": True, "expectations": 12, "failed": 0, "rows": 1000,
+    "seconds": 1.5, "at": "2026-03-15T01:10:00+00:00", "page": "gold.fact_sales.html",
 }  # fmt: skip
