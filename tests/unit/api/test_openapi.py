@@ -108,7 +108,7 @@ def test_every_amount_of_money_has_two_decimals(api: TestClient) -> None:
     for path in paths:
         text = api.get(path).text
         money = re.findall(
-            r'"(?:revenue\w*|average_order_value|monetary|mean_\w+|price|amount|\w+_by_minute|predicted_value)":([^,}]+)',
+            r'"(?:revenue|revenue_last_hour|average_order_value|monetary|mean_\w+|price|amount|\w+_by_minute|predicted_value)":([^,}]+)',
             text,
         )
         assert money

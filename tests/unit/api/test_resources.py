@@ -166,6 +166,7 @@ def test_without_the_grant_user_ids_are_pseudonyms_everywhere(as_key: Callable[.
 
 def test_a_table_that_is_not_there_is_named_and_not_an_empty_list(client: TestClient, refresher: Any) -> None:
     refresher.refresh()
+    client.app.state.serving.look()  # type: ignore[attr-defined]
     for path in LISTS:
         response = client.get(path)
         assert response.status_code == 503, path
