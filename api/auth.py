@@ -30,6 +30,8 @@ OPEN_PREFIXES = ("/docs/", "/explorer/static/")
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 # A key that was issued a moment ago is looked for at most so long.
 _LOOK_SECONDS = 2.0
+# Keys that are made up must not keep others waiting: beyond these, an unknown key is looked for in memory alone.
+_MOST_WAITING = 8
 
 # These put the schemes into the OpenAPI document; the middleware below does the checking, so no route can forget it.
 header_scheme = APIKeyHeader(
@@ -65,14 +67,27 @@ class Keeper:
     def __init__(self, ring: KeyRing) -> None:
         self._ring = ring
         self._look: asyncio.Future[None] | None = None
+        self._waiting = 0
 
     async def find(self, key: str) -> Access:
         """The rights of `key`. Raises KeyRefusedError and KeysAwayError."""
-        if self._ring.may_be_new(key):
-            if self._look is None or self._look.done():  # one look for all who wait
-                self._look = asyncio.ensure_future(asyncio.to_thread(self._ring.look_again))
-            await asyncio.wait({self._look}, timeout=_LOOK_SECONDS)
+        if self._ring.may_be_new(key) and self._waiting < _MOST_WAITING:
+            self._waiting += 1
+            try:
+                # One look for all who wait; the one that is under way may have begun before the key was issued.
+                if not await self._looked() and self._ring.may_be_new(key):
+                    await self._looked()
+            finally:
+                self._waiting -= 1
         return self._ring.find(key)
+
+    async def _looked(self) -> bool:
+        """Wait for a look; whether it began for this caller."""
+        is_mine = self._look is None or self._look.done()
+        if self._look is None or self._look.done():
+            self._look = asyncio.ensure_future(asyncio.to_thread(self._ring.look_again))
+        await asyncio.wait({self._look}, timeout=_LOOK_SECONDS)
+        return is_mine
 
 
 class Authenticate:

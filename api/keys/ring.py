@@ -114,10 +114,9 @@ class KeyRing:
             self._look()
 
     def look_again(self) -> None:
-        """As `look`, unless that was a moment ago: wrong keys must not become a load on PostgreSQL."""
-        with self._lock:
-            if time.monotonic() - self._looked > _LOOK_AGAIN_SECONDS:
-                self._look()
+        """As `look`, but not sooner than a moment after the last one: wrong keys must not become a load on PostgreSQL."""
+        self._stopped.wait(max(0.0, self._looked + _LOOK_AGAIN_SECONDS - time.monotonic()))
+        self.look()
 
     def _look(self) -> None:
         if self._store is None:
