@@ -12,12 +12,17 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
 from api.errors import (
+    ConflictError,
     CursorError,
     CursorGoneError,
+    DeskAwayError,
+    ForbiddenError,
+    NotAcceptableError,
     NotFoundError,
     QueryLimitError,
     ServingError,
     ServingFileError,
+    SourceError,
     TableMissingError,
 )
 from api.headers import SECURITY_HEADERS
@@ -62,24 +67,45 @@ class Problem(BaseModel):
 KINDS: dict[str, tuple[int, str]] = {
     "bad-cursor": (400, "Cursor not usable"),
     "unauthorized": (401, "API key missing or wrong"),
+    "forbidden": (403, "Not allowed with this key"),
     "not-found": (404, "Not found"),
     "method-not-allowed": (405, "Method not allowed"),
+    "not-acceptable": (406, "Format not offered"),
+    "conflict": (409, "Not possible in this state"),
+    "body-too-slow": (408, "Body too slow to arrive"),
     "cursor-gone": (410, "Version no longer served"),
+    "body-too-large": (413, "Body too large"),
+    "uri-too-long": (414, "Address too long"),
     "invalid-request": (422, "Request not usable"),
+    "rate-limited": (429, "Too many requests"),
     "internal": (500, "Internal error"),
     "table-missing": (503, "Table not materialised yet"),
     "not-ready": (503, "Nothing to serve from"),
     "query-limit": (503, "Question too large"),
+    "source-away": (503, "The lake cannot be read"),
+    "desk-away": (503, "Alert desk away"),
+    "overloaded": (503, "Too much at once"),
+    "keys-away": (503, "Keys cannot be looked up"),
 }
+# Any route under a key may answer with these, whatever it does.
+ALWAYS = ("unauthorized", "forbidden", "uri-too-long", "rate-limited", "overloaded", "keys-away", "internal")
 _BY_ERROR: tuple[tuple[type[ServingError], str], ...] = (
     (CursorGoneError, "cursor-gone"),
     (CursorError, "bad-cursor"),
+    (ForbiddenError, "forbidden"),
+    (NotAcceptableError, "not-acceptable"),
+    (ConflictError, "conflict"),
+    (SourceError, "source-away"),
+    (DeskAwayError, "desk-away"),
     (NotFoundError, "not-found"),
     (QueryLimitError, "query-limit"),
     (TableMissingError, "table-missing"),
     (ServingFileError, "not-ready"),
 )
-_RETRY_SECONDS = {"table-missing": "10", "not-ready": "2", "query-limit": "10"}
+_RETRY_SECONDS = {
+    "table-missing": "10", "not-ready": "2", "query-limit": "10", "source-away": "10", "desk-away": "5",
+    "overloaded": "1", "keys-away": "5", "rate-limited": "1",
+}  # fmt: skip
 
 
 def problem_response(kind: str, detail: str, path: str, headers: dict[str, str] | None = None, **more: Any) -> Response:
@@ -107,7 +133,8 @@ def _on_http_error(request: Request, error: Exception) -> Response:
         )
     if error.status_code == 404:
         return problem_response("not-found", f"There is no {path}: /docs lists the routes.", path, headers)
-    return problem_response("invalid-request", str(error.detail), path, headers)
+    kind = {408: "body-too-slow", 413: "body-too-large"}.get(error.status_code, "invalid-request")
+    return problem_response(kind, str(error.detail), path, headers)
 
 
 def _on_invalid_request(request: Request, error: Exception) -> Response:
@@ -141,9 +168,9 @@ def add_handlers(app: FastAPI) -> None:
 
 
 def responses(*kinds: str) -> dict[int | str, dict[str, Any]]:
-    """The OpenAPI entries of the problems that a route may answer with, each with an example; 401 and 500 always belong."""
+    """The OpenAPI entries of the problems that a route may answer with, each with an example; those of `ALWAYS` belong to every route."""
     entries: dict[int | str, dict[str, Any]] = {}
-    for kind in ("unauthorized", *kinds, "internal"):
+    for kind in dict.fromkeys((*ALWAYS, *kinds)):
         status, title = KINDS[kind]
         entry = entries.setdefault(
             status,
@@ -164,9 +191,47 @@ def responses(*kinds: str) -> dict[int | str, dict[str, Any]]:
 _EXAMPLES: dict[str, dict[str, Any]] = {
     "bad-cursor": {"detail": "The cursor was not made by this API: start again without one.", "instance": "/v1/sales"},
     "unauthorized": {"detail": "Send your API key in the header X-API-Key.", "instance": "/v1/sales"},
+    "forbidden": {
+        "detail": "This needs a key of the role operator; yours is viewer.",
+        "instance": "/v1/alerts/3f9a2c41/resolve",
+    },
     "not-found": {
         "detail": "The customer u99999999 is not in the table as of 2026-03-14.",
         "instance": "/v1/customers/u99999999/rfm",
+    },
+    "not-acceptable": {
+        "detail": "This answers in application/json, text/csv: name one of them in Accept.",
+        "instance": "/v1/products",
+    },
+    "conflict": {
+        "detail": "Alert 3f9a2c41 was resolved by ada at 2026-03-14 11:02 UTC: should it come again, that is a new alert.",
+        "instance": "/v1/alerts/3f9a2c41/acknowledge",
+    },
+    "source-away": {
+        "detail": "gold/product_performance: it cannot be read (connection refused).",
+        "instance": "/v1/products/performance",
+    },
+    "desk-away": {"detail": "PostgreSQL: connection refused", "instance": "/v1/alerts"},
+    "body-too-slow": {"detail": "The body did not arrive within 10 seconds.", "instance": "/v1/query"},
+    "body-too-large": {
+        "detail": "The body is larger than 1,048,576 bytes, which is the most that is taken.",
+        "instance": "/v1/query",
+    },
+    "uri-too-long": {
+        "detail": "The address has 20,000 bytes, 16,384 are allowed: ask for less at once.",
+        "instance": "/v1/sales",
+    },
+    "rate-limited": {
+        "detail": "This key has asked more than 300 times within a second: ask again later.",
+        "instance": "/v1/sales",
+    },
+    "overloaded": {
+        "detail": "The API has as much in hand as it can answer quickly: ask again in a second.",
+        "instance": "/v1/sales",
+    },
+    "keys-away": {
+        "detail": "Whether this API key is good cannot be told now: the store of keys does not answer.",
+        "instance": "/v1/sales",
     },
     "cursor-gone": {
         "detail": "The table was reloaded since this cursor was made: start again without one.",

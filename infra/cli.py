@@ -40,6 +40,7 @@ _ELSEWHERE = {
     "mirror": ("api.mirror.command", "app", "The PostgreSQL mirror of gold: how far it is; make it anew."),
     "backfill": ("orchestration.command", "backfill", "Make the batch tables of a range of days again."),
     "alerts": ("api.desk.command", "app", "See alerts; acknowledge, snooze or resolve them."),
+    "keys": ("api.keys.command", "app", "Keys of the API: issue, list, revoke; who read personal data."),
     "scorecard": (
         "ingestion.scorecard_command",
         "scorecard",

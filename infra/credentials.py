@@ -20,6 +20,7 @@ DATABASES = {
     "streaming": "globalmart",
     "batch": "dagster",
     "serving": "globalmart",
+    "api": "globalmart",
     "operator": "globalmart",
     "desk": "globalmart",
 }
@@ -63,7 +64,7 @@ def _render(settings: Settings, service: Service, old: dict[str, str]) -> str:
         "GLOBALMART_S3_SECRET_KEY": old.get("GLOBALMART_S3_SECRET_KEY") or secrets.token_urlsafe(24),
         "GLOBALMART_POSTGRES_URL": f"postgresql://{service}:{password}@{address}",
     }
-    if service == "serving":
+    if service == "api":
         digest = hashlib.sha256(settings.api_key.get_secret_value().encode()).hexdigest()
         values["GLOBALMART_API_KEY_SHA256"] = digest
     return "".join(f"{name}={value}\n" for name, value in values.items())

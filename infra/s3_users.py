@@ -6,7 +6,7 @@ import json
 from typing import Any
 from urllib.parse import urlsplit
 
-from infra.credentials import minio_root_file, read_pairs
+from infra.credentials import SERVICES, minio_root_file, read_pairs
 from lakehouse.errors import StorageError
 from lakehouse.settings import Settings
 from lakehouse.storage import bucket, is_s3, s3_client
@@ -35,6 +35,7 @@ def policies(settings: Settings) -> dict[str, dict[str, Any]]:
         "streaming": ["*"],
         "batch": ["*"],
         "serving": ["gold/*", "silver/*", "ops/*"],
+        "api": ["gold/*", "silver/*", "ops/*"],
         "operator": ["*"],
         "desk": ["ops/*"],
         "reader": ["*"],
@@ -70,8 +71,8 @@ def apply_users(settings: Settings) -> None:
     root = read_pairs(minio_root_file(settings))
     address = f"127.0.0.1:{settings.s3_port}"
     user, password = root["MINIO_ROOT_USER"], root["MINIO_ROOT_PASSWORD"]
-    secrets = {
-        name: read_pairs(settings.secrets_dir / f"{name}.env")["GLOBALMART_S3_SECRET_KEY"] for name in _services()
+    secrets: dict[str, str] = {
+        name: read_pairs(settings.secrets_dir / f"{name}.env")["GLOBALMART_S3_SECRET_KEY"] for name in SERVICES
     }
     secrets[settings.s3_access_key] = settings.s3_secret_key.get_secret_value()
     try:
@@ -86,10 +87,6 @@ def apply_users(settings: Settings) -> None:
             admin.policy_set(f"globalmart-{name}", user=key)
     except (MinioException, MinioAdminException, HTTPError, OSError, ValueError, json.JSONDecodeError) as error:
         raise StorageError(f"MinIO's users cannot be set up on {address}: {error}. See `globalmart doctor`.") from None
-
-
-def _services() -> tuple[str, ...]:
-    return ("streaming", "batch", "serving", "operator", "desk")
 
 
 def check_reader(settings: Settings) -> str:

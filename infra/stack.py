@@ -185,6 +185,9 @@ def _bootstrap(settings: Settings, members: Sequence[Service], say: Say) -> None
             raise StackError(problem)
     if "postgres" in names:
         apply_roles(settings)
+        from api.keys.database import migrate
+
+        migrate(load_settings("operator"))
     if "kafka" in names:
         from ingestion.topics import apply_topics
 

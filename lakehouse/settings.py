@@ -21,7 +21,7 @@ from lakehouse.errors import SettingsError
 CHECKOUT = Path(__file__).resolve().parents[1]
 PREFIX = "GLOBALMART_"
 
-Service = Literal["streaming", "batch", "serving", "operator", "desk"]
+Service = Literal["streaming", "batch", "serving", "api", "operator", "desk"]
 
 _LINE = re.compile(r"^(export\s+)?[A-Za-z_][A-Za-z0-9_]*=.*$")
 
@@ -160,10 +160,30 @@ class Settings(BaseSettings):
     )
 
     # Serving
-    refresh_seconds: float = Field(2.0, gt=0, description="How often the refresher looks for new gold versions.")
+    refresh_seconds: float = Field(1.0, gt=0, description="How often the refresher looks for new versions of live gold.")
     duckdb_memory_gb: float = Field(
         1.0, gt=0, description="Most memory that DuckDB may take in each process of the API."
     )
+
+    # Security of the API
+    api_requests_per_second: int = Field(
+        300, ge=1, description="Most requests a second that each process of the API takes of one key."
+    )
+    api_concurrency: int = Field(
+        32, ge=1, description="Most requests at the same time in each process of the API; more are told to come again."
+    )
+    api_streams: int = Field(100, ge=1, description="Most open streams of live events in each process of the API.")
+    api_body_bytes: int = Field(1_048_576, ge=1024, description="Largest body of a request to the API.")
+    api_session_hours: float = Field(12, gt=0, le=720, description="How long a sign-in to the web pages lasts.")
+    api_cors_origins: str = Field(
+        "",
+        description="Other sites whose pages may call the API with a key, comma-separated; empty: none (CORS is off).",
+    )
+    api_tls_certificate: Path | None = Field(
+        None, description="Certificate chain (PEM) of the API; with it and its key the API speaks TLS alone."
+    )
+    api_tls_key: Path | None = Field(None, description="Private key (PEM) of that certificate.")
+    audit_days: int = Field(365, ge=1, description="How long the API's audit log is kept.")
 
     # PostgreSQL mirror
     mirror_database: str = Field(
@@ -207,6 +227,8 @@ class Settings(BaseSettings):
     def _resolve(self) -> Settings:
         state_dir = self.state_dir if self.state_dir.is_absolute() else CHECKOUT / self.state_dir
         object.__setattr__(self, "state_dir", state_dir)
+        if (self.api_tls_certificate is None) != (self.api_tls_key is None):
+            raise ValueError("GLOBALMART_API_TLS_CERTIFICATE and GLOBALMART_API_TLS_KEY belong together")
         if not self.checkpoint_uri:
             object.__setattr__(self, "checkpoint_uri", (state_dir / "checkpoints").as_uri())
         return self
@@ -224,6 +246,11 @@ class Settings(BaseSettings):
     def truth_dir(self) -> Path:
         """The generator's truth ledgers, outside the lake."""
         return self.state_dir / "truth"
+
+    @property
+    def audit_dir(self) -> Path:
+        """The API's audit log, a file a day."""
+        return self.state_dir / "audit"
 
     @property
     def mirror_url(self) -> str:

@@ -24,9 +24,11 @@ def prepare_refresher(settings: Settings) -> Launch:  # noqa: ARG001
 def prepare_api(settings: Settings) -> Launch:
     command = [
         sys.executable, "-m", "uvicorn", "--factory", "api.app:create_app",
-        "--host", "127.0.0.1", "--port", str(settings.api_port), "--no-server-header", "--log-level", "warning",
+        "--host", "127.0.0.1", "--port", str(settings.api_port), "--no-server-header", "--no-proxy-headers", "--log-level", "warning",
     ]  # fmt: skip
-    return Launch(command, {"GLOBALMART_SERVICE": "serving"})
+    if settings.api_tls_certificate and settings.api_tls_key:
+        command += ["--ssl-certfile", str(settings.api_tls_certificate), "--ssl-keyfile", str(settings.api_tls_key)]
+    return Launch(command, {"GLOBALMART_SERVICE": "api"})
 
 
 def prepare_desk(settings: Settings) -> Launch:  # noqa: ARG001
@@ -53,4 +55,5 @@ def desk_health(settings: Settings, pid: int | None) -> Health:
 
 
 def api_health(settings: Settings, pid: int | None) -> Health:  # noqa: ARG001
-    return http_health(f"http://127.0.0.1:{settings.api_port}/health", "answers")
+    scheme = "https" if settings.api_tls_certificate else "http"
+    return http_health(f"{scheme}://127.0.0.1:{settings.api_port}/health", "answers")

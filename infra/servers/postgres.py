@@ -136,7 +136,7 @@ def apply_roles(settings: Settings) -> None:
         for database, owner in owners.items():
             _apply_database(connection, database, owner)
         connection.execute("GRANT pg_read_all_data TO reader")
-        connection.execute("GRANT CONNECT ON DATABASE globalmart TO reader, streaming, serving, operator, desk")
+        connection.execute("GRANT CONNECT ON DATABASE globalmart TO reader, streaming, serving, api, operator, desk")
         # Anybody may connect to these two unless told otherwise, and there see names of roles and databases.
         connection.execute("REVOKE CONNECT ON DATABASE postgres, template1 FROM PUBLIC")
         connection.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO reader, serving, grafana").format(mirror))
@@ -144,13 +144,22 @@ def apply_roles(settings: Settings) -> None:
         for option in _DASHBOARD_LIMITS:
             connection.execute(sql.SQL("ALTER ROLE grafana {}").format(sql.SQL(option)))
     with psycopg.connect(**address, dbname="globalmart", autocommit=True) as connection:  # type: ignore[arg-type]
-        schemas = {"streaming": "streaming", "serving": "serving", "quarantine": "operator", "desk": "desk"}
+        schemas = {
+            "streaming": "streaming",
+            "serving": "serving",
+            "quarantine": "operator",
+            "desk": "desk",
+            "access": "operator",
+        }
         for schema, role in schemas.items():
             connection.execute(
                 sql.SQL("CREATE SCHEMA IF NOT EXISTS {} AUTHORIZATION {}").format(
                     sql.Identifier(schema), sql.Identifier(role)
                 )
             )
+        # The API shows alerts and decisions; what it may change is said where these tables, and those of keys, are made.
+        _show_api(connection, "desk", owner="desk")
+        _show_api(connection, "quarantine", owner="operator")
 
     with psycopg.connect(**address, dbname=settings.mirror_database, autocommit=True) as connection:  # type: ignore[arg-type]
         connection.execute("CREATE SCHEMA IF NOT EXISTS mirror AUTHORIZATION serving")
@@ -169,6 +178,15 @@ def _apply_role(connection: psycopg.Connection, role: str, password: str) -> Non
             verb, sql.Identifier(role), sql.Literal(password)
         )
     )
+
+
+def _show_api(connection: psycopg.Connection, schema: str, owner: str) -> None:
+    """The API's role reads the tables of `schema`, those that `owner` has yet to make included."""
+    there, maker = sql.Identifier(schema), sql.Identifier(owner)
+    connection.execute(sql.SQL("GRANT USAGE ON SCHEMA {} TO api").format(there))
+    connection.execute(sql.SQL("GRANT SELECT ON ALL TABLES IN SCHEMA {} TO api").format(there))
+    future = sql.SQL("ALTER DEFAULT PRIVILEGES FOR ROLE {} IN SCHEMA {} GRANT SELECT ON TABLES TO api")
+    connection.execute(future.format(maker, there))
 
 
 def _apply_database(connection: psycopg.Connection, database: str, owner: str) -> None:

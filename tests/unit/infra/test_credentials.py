@@ -24,6 +24,7 @@ def test_files_and_folder_are_private(settings: Settings) -> None:
         "streaming.env",
         "batch.env",
         "serving.env",
+        "api.env",
         "operator.env",
         "desk.env",
         "grafana.env",
@@ -39,8 +40,8 @@ def test_each_service_has_its_own_account(settings: Settings) -> None:
     assert {service: pair["GLOBALMART_S3_ACCESS_KEY"] for service, pair in pairs.items()} == {s: s for s in SERVICES}
     assert len({pair["GLOBALMART_S3_SECRET_KEY"] for pair in pairs.values()}) == len(SERVICES)
     assert pairs["batch"]["GLOBALMART_POSTGRES_URL"].endswith("@127.0.0.1:5999/dagster")
-    assert pairs["serving"]["GLOBALMART_API_KEY_SHA256"] == hashlib.sha256(b"key").hexdigest()
-    assert "GLOBALMART_API_KEY_SHA256" not in pairs["streaming"]
+    assert pairs["api"]["GLOBALMART_API_KEY_SHA256"] == hashlib.sha256(b"key").hexdigest()
+    assert [service for service in SERVICES if "GLOBALMART_API_KEY_SHA256" in pairs[service]] == ["api"]
 
 
 def test_dashboards_get_an_address_of_the_mirror_and_no_other_secret(settings: Settings) -> None:
@@ -62,7 +63,7 @@ def test_a_second_run_keeps_secrets_and_follows_ports_and_key(settings: Settings
     ensure_credentials(settings)
     assert {path.name: path.read_text() for path in settings.secrets_dir.iterdir()} == before
     ensure_credentials(Settings(_env_file=None, state_dir=tmp_path, api_key="other", postgres_port=6000))
-    after = read_pairs(settings.secrets_dir / "serving.env")
+    after = read_pairs(settings.secrets_dir / "api.env")
     assert after["GLOBALMART_POSTGRES_URL"].endswith(":6000/globalmart")
     assert after["GLOBALMART_API_KEY_SHA256"] == hashlib.sha256(b"other").hexdigest()
-    assert f"GLOBALMART_S3_SECRET_KEY={after['GLOBALMART_S3_SECRET_KEY']}\n" in before["serving.env"]
+    assert f"GLOBALMART_S3_SECRET_KEY={after['GLOBALMART_S3_SECRET_KEY']}\n" in before["api.env"]

@@ -1,0 +1,106 @@
+"""How many requests are taken: per key and second (429), and at the same time by one process (503).
+
+The counts are kept in the memory of each worker, so with several workers a key may make as many times more. That keeps
+a shared store out of the path of each request; what a flood must not do, slow down others, each worker sees to itself.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+
+from limits import RateLimitItem, RateLimitItemPerMinute, RateLimitItemPerSecond
+from limits.storage import MemoryStorage
+from limits.strategies import SlidingWindowCounterRateLimiter
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.access import Access
+from api.problems import problem_response
+
+ALWAYS_ANSWERED = "/health"
+SIGN_INS = RateLimitItemPerMinute(10)
+_STREAM = "text/event-stream"
+
+
+class Rates:
+    """Counts requests by whoever makes them."""
+
+    def __init__(self, per_second: int) -> None:
+        self.per_second = RateLimitItemPerSecond(per_second)
+        self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
+
+    def take(self, item: RateLimitItem, who: str) -> tuple[bool, dict[str, str]]:
+        """Whether one more is allowed, and the headers that tell how many are left."""
+        is_allowed = self._limiter.hit(item, who)
+        stats = self._limiter.get_window_stats(item, who)
+        reset = str(max(1, math.ceil(stats.reset_time - time.time())))
+        left = str(stats.remaining if is_allowed else 0)
+        headers = {"RateLimit-Limit": str(item.amount), "RateLimit-Remaining": left, "RateLimit-Reset": reset}
+        return is_allowed, headers if is_allowed else {**headers, "Retry-After": reset}
+
+
+class LimitRate:
+    """Answers 429 to a key that asks too often; every other answer of a key says how many more it may make."""
+
+    def __init__(self, app: ASGIApp, rates: Rates) -> None:
+        self._app = app
+        self._rates = rates
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        access: Access | None = scope.get("state", {}).get("access") if scope["type"] == "http" else None
+        if access is None:
+            await self._app(scope, receive, send)
+            return
+        is_allowed, headers = self._rates.take(self._rates.per_second, access.key_id)
+        if not is_allowed:
+            detail = (
+                f"This key has asked more than {self._rates.per_second.amount} times within a second: ask again later."
+            )
+            await problem_response("rate-limited", detail, scope["path"], headers)(scope, receive, send)
+            return
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(headers)
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)
+
+
+class Shed:
+    """Answers 503 at once while `most` requests are in hand: those taken keep their speed.
+
+    A stream of events counts only until it has begun; of these there may be `most_streams`.
+    """
+
+    def __init__(self, app: ASGIApp, most: int, most_streams: int) -> None:
+        self._app = app
+        self._most, self._most_streams = most, most_streams
+        self._running = self._streams = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] == ALWAYS_ANSWERED:
+            await self._app(scope, receive, send)
+            return
+        wants_stream = _STREAM in Headers(scope=scope).get("accept", "")
+        if self._running >= self._most or (wants_stream and self._streams >= self._most_streams):
+            detail = "The API has as much in hand as it can answer quickly: ask again in a second."
+            await problem_response("overloaded", detail, scope["path"])(scope, receive, send)
+            return
+        self._running += 1
+        is_stream = False
+
+        async def watched_send(message: Message) -> None:
+            nonlocal is_stream
+            if message["type"] == "http.response.start" and not is_stream:
+                is_stream = Headers(raw=message["headers"]).get("content-type", "").startswith(_STREAM)
+                self._running -= is_stream
+                self._streams += is_stream
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched_send)
+        finally:
+            self._streams -= is_stream
+            self._running -= not is_stream
