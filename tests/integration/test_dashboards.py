@@ -185,11 +185,15 @@ def test_sales_and_orders_are_the_apis_to_the_cent(grafana: psycopg.Connection[A
 
 
 def test_customers_and_segments_are_the_apis(grafana: psycopg.Connection[Any], client: TestClient) -> None:
-    shown = {found[0]: found[1] for found in table(grafana, "globalmart-customers", "Segments")}
     answer = client.get("/v1/rfm/segments")
-    if answer.status_code == 200:
-        assert shown == {x["segment"]: x["customer_count"] for x in answer.json()["data"]}
-    assert shown == {"champions": 4, "lost": 3}
+    assert answer.status_code == 200, answer.text
+    api = orjson.loads(answer.content)["data"]
+    rows = table(grafana, "globalmart-customers", "Segments")
+    shown = {name: (count, float(spent), float(each)) for name, count, _, spent, each, *_ in rows}
+    assert shown == {x["segment"]: (x["customer_count"], x["monetary"], x["mean_monetary"]) for x in api}
+    means = {name: (round(orders, 2), round(days, 2)) for name, *_, orders, days in rows}
+    assert means == {x["segment"]: (x["mean_frequency"], x["mean_recency_days"]) for x in api}
+    assert {name: count for name, (count, _, _) in shown.items()} == {"champions": 4, "lost": 3}
     who = one(grafana, "globalmart-customers", "Customers")
     spent = sum((shop.money(10_001 * (n + 1)) for n in range(7)), Decimal())
     assert (who["Customers"], who["Spent"]) == (7, spent)
