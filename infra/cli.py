@@ -38,6 +38,7 @@ _ELSEWHERE = {
     "read": ("lakehouse.travel_command", "read", "Show rows of a table, as it is or as it was."),
     "maintain": ("lakehouse.upkeep_command", "maintain", "Compact, sort and sweep dimensions, facts and marts."),
     "mirror": ("api.mirror.command", "app", "The PostgreSQL mirror of gold: how far it is; make it anew."),
+    "dashboards": ("infra.dashboards.command", "app", "Grafana's dashboards over the mirror, built from code."),
     "backfill": ("orchestration.command", "backfill", "Make the batch tables of a range of days again."),
     "alerts": ("api.desk.command", "app", "See alerts; acknowledge, snooze or resolve them."),
     "keys": ("api.keys.command", "app", "Keys of the API: issue, list, revoke; who read personal data."),

@@ -55,6 +55,23 @@ def _render_dashboards(settings: Settings, old: dict[str, str]) -> str:
     return f"GLOBALMART_MIRROR_URL=postgresql://{DASHBOARDS}:{password}@{address}\n"
 
 
+def grafana_server_file(settings: Settings) -> Path:
+    """The environment of a Grafana server: its own two secrets, and where the mirror is."""
+    return settings.secrets_dir / "grafana-server.env"
+
+
+def _render_grafana_server(settings: Settings, old: dict[str, str]) -> str:
+    mirror = urlsplit(read_pairs(dashboards_file(settings))["GLOBALMART_MIRROR_URL"])
+    values = {
+        "GF_SECURITY_ADMIN_PASSWORD": old.get("GF_SECURITY_ADMIN_PASSWORD") or secrets.token_urlsafe(24),
+        "GF_SECURITY_SECRET_KEY": old.get("GF_SECURITY_SECRET_KEY") or secrets.token_urlsafe(32),
+        "GLOBALMART_MIRROR_HOST": f"{mirror.hostname}:{mirror.port}",
+        "GLOBALMART_MIRROR_PASSWORD": mirror.password,
+        "GLOBALMART_MIRROR_SSLMODE": old.get("GLOBALMART_MIRROR_SSLMODE") or "disable",
+    }
+    return "".join(f"{name}={value}\n" for name, value in values.items())
+
+
 def _render(settings: Settings, service: Service, old: dict[str, str]) -> str:
     """The secret file of `service`: secrets of `old` stay, addresses are those of `settings`."""
     password = urlsplit(old.get("GLOBALMART_POSTGRES_URL", "")).password or secrets.token_urlsafe(24)
@@ -83,6 +100,8 @@ def ensure_credentials(settings: Settings) -> None:
         path = settings.secrets_dir / f"{service}.env"
         _keep(path, _render(settings, service, _old(path)))
     _keep(dashboards_file(settings), _render_dashboards(settings, _old(dashboards_file(settings))))
+    server = grafana_server_file(settings)
+    _keep(server, _render_grafana_server(settings, _old(server)))
 
 
 def _old(path: Path) -> dict[str, str]:

@@ -264,6 +264,11 @@ class Settings(BaseSettings):
         return self.state_dir / "quality"
 
     @property
+    def grafana_dir(self) -> Path:
+        """What `globalmart dashboards build` writes for a Grafana server."""
+        return self.state_dir / "grafana"
+
+    @property
     def serving_dir(self) -> Path:
         """The read-only DuckDB files that the API serves from."""
         return self.state_dir / "serving"

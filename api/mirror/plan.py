@@ -15,6 +15,7 @@ _DAY = {ANOMALIES.path: "event_at", ALERTS.path: "event_at"}
 _INDEXES: dict[str, tuple[tuple[str, ...], ...]] = {
     "gold/product_performance": (("category", "revenue_rank"),),
     "gold/inventory_levels": (("status",),),
+    "gold/dim_product": (("product_id",),),
     CARTS.path: (("status",),),
 }
 # Summaries that dashboards ask for again and again; `{mirror}` is the schema.

@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import psycopg
 import pyarrow as pa
 from deltalake import write_deltalake
 
@@ -72,6 +73,13 @@ def append(settings: Settings, table: Table, rows: Iterable[dict[str, Any]], **o
         storage_options=delta_options(settings),
         **{"mode": "append"} | options,
     )
+
+
+def empty(settings: Settings) -> None:
+    """Take every table out of the mirror; views go with theirs."""
+    with psycopg.connect(settings.mirror_url) as connection:
+        for (name,) in connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'mirror'").fetchall():
+            connection.execute(f'DROP TABLE mirror."{name}" CASCADE')
 
 
 def expected(settings: Settings, one: Mirrored, first_day: date | None) -> list[tuple[Any, ...]]:

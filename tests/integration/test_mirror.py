@@ -21,7 +21,7 @@ import psycopg
 import pytest
 from batch_lake import PRICE, fill, reach
 from conftest import wait_for
-from mirror_rows import FIRST_DAY, append, expected, row
+from mirror_rows import FIRST_DAY, append, empty, expected, row
 from typer.testing import CliRunner
 
 from api.mirror import command, target
@@ -65,12 +65,6 @@ def settings(stack: Any, tmp_path: Path) -> Iterator[Settings]:
     yield made
     stack("postgres")
     empty(made)
-
-
-def empty(settings: Settings) -> None:
-    with psycopg.connect(settings.mirror_url) as connection:
-        for (name,) in connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'mirror'").fetchall():
-            connection.execute(f'DROP TABLE mirror."{name}" CASCADE')
 
 
 @contextmanager

@@ -28,6 +28,7 @@ def test_files_and_folder_are_private(settings: Settings) -> None:
         "operator.env",
         "desk.env",
         "grafana.env",
+        "grafana-server.env",
         "minio-root.env",
         "postgres-superuser",
     }
@@ -55,6 +56,20 @@ def test_dashboards_get_an_address_of_the_mirror_and_no_other_secret(settings: S
     }
     assert url.password
     assert url.password not in others
+
+
+def test_a_grafana_server_gets_random_secrets_of_its_own_and_the_mirror(settings: Settings, tmp_path: Path) -> None:
+    ensure_credentials(settings)
+    pairs = read_pairs(settings.secrets_dir / "grafana-server.env")
+    mirror = urlsplit(read_pairs(settings.secrets_dir / "grafana.env")["GLOBALMART_MIRROR_URL"])
+    assert (pairs["GLOBALMART_MIRROR_HOST"], pairs["GLOBALMART_MIRROR_SSLMODE"]) == ("127.0.0.1:5999", "disable")
+    assert pairs["GLOBALMART_MIRROR_PASSWORD"] == mirror.password
+    own = [pairs["GF_SECURITY_ADMIN_PASSWORD"], pairs["GF_SECURITY_SECRET_KEY"]]
+    assert all(len(secret) >= 32 for secret in own)  # 24 random bytes as text
+    assert len({*own, mirror.password}) == 3
+    ensure_credentials(Settings(_env_file=None, state_dir=tmp_path / "other", api_key="key", postgres_port=5999))
+    other = read_pairs(tmp_path / "other" / "secrets" / "grafana-server.env")
+    assert other["GF_SECURITY_ADMIN_PASSWORD"] != own[0]
 
 
 def test_a_second_run_keeps_secrets_and_follows_ports_and_key(settings: Settings, tmp_path: Path) -> None:
