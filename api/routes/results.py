@@ -19,13 +19,13 @@ from lakehouse.settings import Settings
 from lakehouse.tables import BY_PATH
 
 router = APIRouter(tags=["operations"])
-TableName = Literal[tuple(name for name, one in HOW.items() if one.table.layer == "gold")]  # type: ignore[misc]
+TableName = Literal[tuple(name for name, one in HOW.items() if one.table.layer == "gold")]  # type: ignore[valid-type]
 
 
 class QualityQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    table: list[Literal[tuple(BY_PATH)]] = Field(  # type: ignore[misc]
+    table: list[Literal[tuple(BY_PATH)]] = Field(  # type: ignore[valid-type]
         [], description="Only these tables, as layer/name; repeat for several.", examples=[["gold/fact_sales"]]
     )
     passed: bool | None = Field(None, description="Only what holds, or only what fails.", examples=[True])
