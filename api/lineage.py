@@ -86,21 +86,26 @@ def _descend(settings: Settings, reader: str, sources: Mapping[str, int], traced
         if table.owner == "streaming":
             traced.streaming[path] = max(version, traced.streaming.get(path, -1))
         else:
-            made = _made(open_table(settings, table, version), None)
+            made = _made(open_table(settings, table), None, version)
             if made is not None:
                 _descend(settings, path, made[2], traced)
 
 
-def _made(opened: DeltaTable, day: date | None) -> tuple[int, datetime | None, dict[str, int]] | None:
-    """The newest commit of an opened batch table that replaced rows, of `day` where given: version, time, sources by path."""
-    for commit in opened.history():
+def _made(
+    opened: DeltaTable, day: date | None, until: int | None = None
+) -> tuple[int, datetime | None, dict[str, int]] | None:
+    """The newest commit of a batch table, up to the version `until`, that replaced rows, of `day` where given: version, time, sources.
+
+    `opened` is at its newest version: opened at an older one, delta-rs numbers its history wrongly.
+    """
+    history = [commit for commit in opened.history() if until is None or commit["version"] <= until]
+    for commit in history:
         note: dict[str, Any] = json.loads(commit.get("userMetadata") or "{}")
         if "sources" in note and (day is None or day.isoformat() in note.get("days", ())):
             return int(commit["version"]), _moment(commit), dict(note["sources"])
-    if day is not None:
+    if day is not None or not history:
         return None
-    newest = opened.history(1)[0]
-    return int(newest["version"]), _moment(newest), {}
+    return int(history[0]["version"]), _moment(history[0]), {}
 
 
 def _moment(commit: Mapping[str, Any]) -> datetime | None:
