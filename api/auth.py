@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from functools import partial
 from typing import Protocol
 from urllib.parse import quote
 
@@ -93,9 +94,10 @@ class Keeper:
 class Authenticate:
     """Answers 401 to any request without a good key or session, also for paths that do not exist: default is deny.
 
-    The caller's rights go along as `request.state.access`; with a session also `request.state.session` and
-    `request.state.csrf_token`. A page asked for in a browser leads to the sign-in. Whatever a session changes needs its token,
-    as the header X-CSRF-Token or a form's field csrf_token (403). Each change is in the audit log before it is made.
+    The caller's rights go along as `request.state.access`, and `request.state.is_good` is to be asked now and then by what
+    answers for long; with a session there are also `request.state.session` and `request.state.csrf_token`. A page asked for
+    in a browser leads to the sign-in. Whatever a session changes needs its token, as the header X-CSRF-Token or a form's
+    field csrf_token (403). Each change is in the audit log before it is made.
     """
 
     def __init__(self, app: ASGIApp, keeper: Keeper, ring: KeyRing, sessions: Sessions, audit: Audit) -> None:
@@ -124,6 +126,7 @@ class Authenticate:
                 session = self.session(headers)
                 state["access"] = self._ring.of_session(session.session_id, session.key_id)
                 state["session"], state["csrf_token"] = session, session.csrf_token
+            state["is_good"] = partial(self._ring.is_good, state["access"], "" if keys else session.session_id)
         except KeyRefusedError as error:
             await _refusal(scope, headers, str(error))(scope, receive, send)
             return

@@ -34,7 +34,9 @@ def _one_of(names: list[str]) -> Callable[[str], str]:
     return check
 
 
-TableName = Annotated[str, AfterValidator(_one_of(_NAMES)), WithJsonSchema({"type": "string", "enum": _NAMES})]
+TableName = Annotated[
+    str, AfterValidator(_one_of(_NAMES)), WithJsonSchema({"type": "string", "enum": _NAMES, "examples": _NAMES[:1]})
+]
 TablePath = Annotated[str, AfterValidator(_one_of(_PATHS)), WithJsonSchema({"type": "string", "enum": _PATHS})]
 
 
@@ -147,7 +149,7 @@ class Lineage(BaseModel):
 def lineage(
     generation: GenerationDep,
     settings: SettingsDep,
-    table: Annotated[TableName, Path(description="A gold table.", examples=["sales_by_minute"])],
+    table: Annotated[TableName, Path(description="A gold table.")],
     query: Annotated[LineageQuery, Query()],
 ) -> ExactJSONResponse:
     """From a figure's table at its version through every table that it was made from, with their versions, to the offsets in Kafka.

@@ -20,14 +20,20 @@ from typer.testing import CliRunner
 
 from api.access import Access, Role
 from api.app import create_app
+from api.audit import lines
 from api.auth import HEADER
+from api.desk.core import Desk
+from api.desk.database import connect as connect_desk
+from api.desk.database import migrate as migrate_desk
+from api.desk.rules import load_rules
 from api.keys.command import app as command
 from api.keys.database import connect, migrate
 from api.keys.model import Key, KeyRefusedError, digest, new_key
 from api.keys.store import Store
 from api.keys.tables import SCHEMA, metadata
 from api.session import COOKIE
-from lakehouse.settings import Settings, load_settings
+from lakehouse.findings import Finding, finding_id
+from lakehouse.settings import CHECKOUT, Settings, load_settings
 
 pytestmark = pytest.mark.integration
 
@@ -249,3 +255,22 @@ def test_the_command_issues_lists_ends_and_revokes(stack: Stack, store: Store, c
     assert "It is not shown again." in plain.stderr
     unknown = CliRunner().invoke(command, ["revoke", "000000000000"])
     assert str(unknown.exception) == "There is no key '000000000000': `globalmart keys list` shows them."
+
+
+def test_an_operator_changes_alerts_with_the_api_s_own_role(client: TestClient, settings: Settings, issue: Any) -> None:
+    desk = connect_desk(load_settings("desk"))
+    migrate_desk(desk)
+    now = datetime.now(UTC)
+    finding = Finding(finding_id("test", "x"), "low_stock", "warning", "test-x", "Stock", "is low", now, now)
+    Desk(desk, load_rules(CHECKOUT / load_settings().alert_rules), frozenset()).tell([finding], now)
+    desk.dispose()
+    _, operator = issue(Access("", "Ada", Role.operator))
+    _, viewer = issue()
+    (alert,) = client.get("/v1/alerts", headers={HEADER: viewer}).json()["data"]
+    path = f"/v1/alerts/{alert['alert_id']}/acknowledge"
+    assert client.post(path, json={"note": "mine"}, headers={HEADER: viewer}).status_code == 403
+    changed = client.post(path, json={"note": "mine"}, headers={HEADER: operator})
+    assert changed.status_code == 200, changed.text
+    assert changed.json()["state"] == "acknowledged"
+    noted = [(line["what"], line["key_name"]) for line in lines(settings, 2, now) if line["path"] == path]
+    assert noted == [("change", "tests"), ("change", "Ada")]

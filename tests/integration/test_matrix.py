@@ -33,7 +33,7 @@ def worker(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[T
     settings = load_settings("api").model_copy(
         update={"state_dir": home / "state", "lake_uri": (home / "lake").as_uri(), "api_requests_per_second": 100_000}
     )
-    Lake(settings).fill()
+    Lake(settings).fill_all()
     Refresher(settings).refresh()
     with TestClient(create_app(settings), raise_server_exceptions=False, follow_redirects=False) as client:
         yield client
