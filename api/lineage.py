@@ -9,12 +9,12 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from deltalake import DeltaTable
-from deltalake.exceptions import DeltaError, TableNotFoundError
+from deltalake.exceptions import TableNotFoundError
 from pydantic import BaseModel, Field
 
-from api.errors import SourceError, TableMissingError
+from api.errors import TableMissingError
+from api.past import lake_reading
 from api.serving import Generation
-from api.source import first_line
 from lakehouse.settings import Settings
 from lakehouse.storage import open_table
 from lakehouse.tables import BRONZE_EVENTS, BY_PATH, LEDGER_STREAMING, Table
@@ -57,21 +57,24 @@ class Traced:
 def trace(settings: Settings, table: Table, day: date | None) -> Traced | None:
     """The newest version of `table`, or the one that made `day`; None where no commit did. Raises TableMissingError, SourceError."""
     try:
-        opened = open_table(settings, table)
-        if table.owner == "streaming":
-            newest = opened.history(1)[0]
-            return Traced(int(newest["version"]), _moment(newest), streaming={table.path: int(newest["version"])})
-        made = _made(opened, day)
-        if made is None:
-            return None
-        version, at, sources = made
-        traced = Traced(version, at)
-        _descend(settings, table.path, sources, traced)
-        return traced
+        with lake_reading(table):
+            return _trace(settings, table, day)
     except TableNotFoundError:
         raise TableMissingError(table.path) from None
-    except (OSError, DeltaError) as error:
-        raise SourceError(f"{table.path}: its log cannot be read ({first_line(error)}).") from None
+
+
+def _trace(settings: Settings, table: Table, day: date | None) -> Traced | None:
+    opened = open_table(settings, table)
+    if table.owner == "streaming":
+        newest = opened.history(1)[0]
+        return Traced(int(newest["version"]), _moment(newest), streaming={table.path: int(newest["version"])})
+    made = _made(opened, day)
+    if made is None:
+        return None
+    version, at, sources = made
+    traced = Traced(version, at)
+    _descend(settings, table.path, sources, traced)
+    return traced
 
 
 def _descend(settings: Settings, reader: str, sources: Mapping[str, int], traced: Traced) -> None:
