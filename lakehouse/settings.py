@@ -168,6 +168,9 @@ class Settings(BaseSettings):
     )
 
     # Security of the API
+    api_workers: int = Field(
+        1, ge=1, le=64, description="Processes of the API; they share the serving files and nothing else."
+    )
     api_requests_per_second: int = Field(
         300, ge=1, description="Most requests a second that each process of the API takes of one key."
     )

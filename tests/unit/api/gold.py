@@ -226,6 +226,19 @@ GOLD: dict[Table, list[tuple[Any, ...]]] = {
             preferences=["Coffee"], valid_from=at(0), is_current=True,
         )
     ],
+    t.FACT_SALES: [
+        row(
+            t.FACT_SALES, sales_date=DAY, timestamp=at(9, 5), transaction_id="t1", line_number=line, user_id="u1", product_id="p1",
+            category="Coffee", country="US", payment_method="paypal", quantity=1, line_amount=usd(amount),
+        )
+        for line, amount in ((1, "4.10"), (2, "8.20"))
+    ],
+    t.FACT_SESSIONS: [row(t.FACT_SESSIONS, started_date=DAY, user_id="u1")],
+    t.FACT_INVENTORY_DAILY: [row(t.FACT_INVENTORY_DAILY, date=DAY, product_id="p1")],
+    t.DIM_DATE: [row(t.DIM_DATE, date=DAY)],
+    t.DIM_COUNTRY: [row(t.DIM_COUNTRY, country="US", name="United States")],
+    t.DIM_PAYMENT_METHOD: [row(t.DIM_PAYMENT_METHOD, payment_method="paypal")],
+    t.ALERTS: [row(t.ALERTS, alert_id="a1", raised_at=at(10))],
 }  # fmt: skip
 
 # One line of `results.jsonl`, as a batch run writes it.

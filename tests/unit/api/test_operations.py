@@ -133,6 +133,15 @@ def test_one_customer_with_and_without_the_grant(api: TestClient, as_key: Callab
     assert (body["email"], body["age"], body["rfm"]["monetary"], body["value"]["predicted_value"]) == (
         "ada@example.com", 36, "700.50", "31.50",
     )  # fmt: skip
+    assert body["recent_orders"] == [
+        {
+            "transaction_id": "t1",
+            "timestamp": "2026-03-14T09:05:00Z",
+            "country": "US",
+            "line_count": 2,
+            "total_amount": "12.30",
+        }
+    ]
     masked = as_key()
     pseudonym = masked.get("/v1/customer-values?limit=3").json()["data"][1]["user_id"]
     hidden = masked.get(f"/v1/customers/{pseudonym}").json()
@@ -150,7 +159,7 @@ def test_lineage_leads_from_a_mart_through_the_commit_notes_to_kafka(
         }
         return CommitProperties(custom_metadata={"userMetadata": json.dumps(note)})
 
-    facts = [row(t.FACT_SALES, transaction_id="t1", line_number=1)]
+    facts = [row(t.FACT_SALES, transaction_id="t2", line_number=1)]
     lake.write(t.FACT_SALES, facts, commit_properties=made_from(silver__transaction_items=5, gold__dim_product=0))
     trend = [row(t.SALES_TRENDS, as_of_date=at(0).date(), period_type="day")]
     where = "as_of_date = '2026-03-14'"
@@ -165,7 +174,7 @@ def test_lineage_leads_from_a_mart_through_the_commit_notes_to_kafka(
     filled.app.state.serving.look()  # type: ignore[attr-defined]
     body = filled.get("/v1/lineage/sales_trends?as_of_date=2026-03-14").json()
     assert [(s["table"], s["version"], s["read_by"]) for s in body["sources"]] == [
-        ("gold/fact_sales", 0, "gold/sales_trends"),
+        ("gold/fact_sales", 1, "gold/sales_trends"),
         ("gold/dim_product", 0, "gold/fact_sales"),
         ("silver/transaction_items", 5, "gold/fact_sales"),
         ("bronze/events", 8, "silver/transaction_items"),
