@@ -11,6 +11,8 @@ from lakehouse.tables import ALERTS, ANOMALIES, CARTS, SESSIONS, TABLES, Column,
 
 # Columns that only say how a row is to be read; in the mirror it has been read.
 _READING = {"sums": {"batch_id"}, "snapshots": {"batch_id", "is_retracted"}, "rows": set[str]()}
+# What tells who a customer is: no dashboard needs it, and whoever may look at one may also write SQL.
+_PERSONAL = {"user_id", "email", "age", "preferences"}
 _DAY = {ANOMALIES.path: "event_at", ALERTS.path: "event_at"}
 _INDEXES: dict[str, tuple[tuple[str, ...], ...]] = {
     "gold/product_performance": (("category", "revenue_rank"),),
@@ -68,6 +70,11 @@ class Mirrored:
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(column.name for column in self.columns)
+
+    @property
+    def readable(self) -> tuple[str, ...]:
+        """Columns that the dashboards' role may read: all but personal ones."""
+        return tuple(name for name in self.names if name not in _PERSONAL)
 
     @property
     def key(self) -> tuple[str, ...]:

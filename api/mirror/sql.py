@@ -123,7 +123,8 @@ def swap(mirrored: Mirrored) -> list[str]:
         f"ALTER TABLE {SCHEMA}.{name(shadow(mirrored))} RENAME TO {name(mirrored.table.name)}",
         *(f"CREATE VIEW {SCHEMA}.{view} AS {body.format(mirror=SCHEMA)}" for view, body in views(mirrored).items()),
         # Only who may connect to the database and use the schema gets this far: `infra.servers.postgres`.
-        *(f"GRANT SELECT ON {SCHEMA}.{name(one)} TO PUBLIC" for one in (mirrored.table.name, *views(mirrored))),
+        f"GRANT SELECT ({names(mirrored.readable)}) ON {place(mirrored)} TO PUBLIC",
+        *(f"GRANT SELECT ON {SCHEMA}.{view} TO PUBLIC" for view in views(mirrored)),
     ]
 
 

@@ -139,6 +139,6 @@ def board() -> Board:
         "now-28d",
         "15m",
         (variables.country(),),
-        (("Who they are", _who()), ("Who comes back", _cohorts()), ("Visits", _visits())),
+        (("Who they are", _who()), ("Cohorts of first purchase", _cohorts()), ("Visits", _visits())),
         (("Customers page", "customers"),),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
@@ -16,6 +17,7 @@ from dashboard_rows import DAY, END, START
 from fastapi.testclient import TestClient
 from grafana_sql import ALL, Period, expand
 from mirror_rows import append, empty, row
+from pydantic import SecretStr
 
 from api.app import create_app
 from api.mirror.follow import Mirror
@@ -139,11 +141,15 @@ def of_day(rows: Iterator[dict[str, Any]], column: str, start: datetime = START)
 
 @pytest.fixture(scope="module")
 def client(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
-    """The API on the same gold."""
-    serving = settings.model_copy(update={"state_dir": tmp_path_factory.mktemp("serving")})
+    """The API on the same gold, with a key of the test's own and without PostgreSQL."""
+    own = {
+        "state_dir": tmp_path_factory.mktemp("serving"),
+        "postgres_url": SecretStr(""),
+        "api_key_sha256": hashlib.sha256(b"a-key-only-for-tests").hexdigest(),
+    }
+    serving = settings.model_copy(update=own)
     assert Refresher(serving).refresh()
-    key = settings.api_key.get_secret_value()
-    with TestClient(create_app(serving), headers={"X-API-Key": key}) as made:
+    with TestClient(create_app(serving), headers={"X-API-Key": "a-key-only-for-tests"}) as made:
         yield made
 
 

@@ -7,7 +7,17 @@ import pytest
 
 from api.mirror.plan import VIEWS, Mirrored, is_nested, mirrored, sql_type
 from lakehouse.settings import Settings
-from lakehouse.tables import CARTS, CUSTOMER_RFM, FACT_SALES, INVENTORY_LEVELS, SALES_BY_MINUTE, SESSIONS, TABLES, Table
+from lakehouse.tables import (
+    CARTS,
+    CUSTOMER_RFM,
+    DIM_USER,
+    FACT_SALES,
+    INVENTORY_LEVELS,
+    SALES_BY_MINUTE,
+    SESSIONS,
+    TABLES,
+    Table,
+)
 
 PLAN = {one.table.path: one for one in mirrored(Settings(_env_file=None, mirror_days=7))}
 
@@ -44,6 +54,14 @@ def test_what_only_says_how_a_row_is_read_is_left_out() -> None:
     assert of(SALES_BY_MINUTE).key == ("minute", "country", "category")
     assert "batch_id" not in of(SALES_BY_MINUTE).names
     assert not {"batch_id", "is_retracted"} & set(of(CARTS).names)
+
+
+def test_dashboards_may_read_all_but_what_tells_who_a_customer_is() -> None:
+    assert set(of(CARTS).names) - set(of(CARTS).readable) == {"user_id"}
+    assert of(SALES_BY_MINUTE).readable == of(SALES_BY_MINUTE).names
+    marked = [c.name for c in of(DIM_USER).columns if "personal data" in c.meaning]
+    assert set(of(DIM_USER).names) - set(of(DIM_USER).readable) == {"user_id", *marked}
+    assert all(one.readable for one in PLAN.values())
 
 
 def test_types_hold_every_value() -> None:
