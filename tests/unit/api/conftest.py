@@ -163,7 +163,8 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def filled(template: Path, tmp_path: Path, request: pytest.FixtureRequest) -> TestClient:
     """A client over a copy of the template; `lake` and `refresher` of the same test are on that copy too."""
-    shutil.copytree(template, tmp_path, dirs_exist_ok=True)
+    # Not what those have noted who read the template.
+    shutil.copytree(template, tmp_path, dirs_exist_ok=True, ignore=shutil.ignore_patterns("audit"))
     settings: Settings = request.getfixturevalue("settings")
     beat(settings, "refresher", "running", checked_at=datetime.now(UTC).isoformat())
     test_client: TestClient = request.getfixturevalue("client")
