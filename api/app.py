@@ -12,6 +12,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from api import auth, openapi, problems
 from api.access import Role
+from api.alerts import AlertDesk
 from api.audit import Audit
 from api.bodies import LimitRequests
 from api.deps import check_declared, requires
@@ -21,7 +22,7 @@ from api.keys.ring import KeyRing
 from api.keys.store import Store
 from api.limits import LimitRate, Rates, Shed
 from api.personal import Pseudonyms
-from api.routes import docs, health, orders, quality, rfm, sales, session
+from api.routes import docs, health, quality, session, v1
 from api.serving import Serving
 from api.session import Sessions
 from lakehouse.settings import Settings, load_settings
@@ -32,6 +33,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     settings = settings or load_settings("api")
     serving = Serving(settings)
     digest = auth.key_digest(settings.api_key_sha256)
+    desk = AlertDesk(settings, digest)
     engine = connect(settings)
     ring = KeyRing(digest, Store(engine) if engine else None)
 
@@ -41,6 +43,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         serving.start()
         yield
         serving.stop()
+        desk.close()
         ring.stop()
 
     app = FastAPI(
@@ -59,6 +62,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.serving = serving
     app.state.audit = Audit(settings)
     app.state.pseudonyms = Pseudonyms(digest)
+    app.state.desk = desk
     app.state.ring = ring
     app.state.keeper = auth.Keeper(ring)
     app.state.sessions = Sessions(
@@ -72,8 +76,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(session.router)
     # The pages show rows of all countries.
     app.include_router(quality.router, dependencies=[requires(Role.viewer, all_countries=True)])
-    for keyed in (sales, orders, rfm):
-        app.include_router(keyed.router, dependencies=[requires(Role.viewer)])
+    app.include_router(v1.router)
     check_declared(app)
     openapi.install(app)
     return app

@@ -27,7 +27,7 @@ class Page:
     version: int
     known_at: datetime
     window: tuple[datetime, datetime] | None = None
-    last: tuple[str, ...] = ()
+    last: tuple[str | None, ...] = ()
 
 
 def fingerprint(route: str, parameters: dict[str, Any]) -> str:
@@ -45,8 +45,11 @@ def encode(page: Page, meta: TableMeta, request: str, key: str) -> str:
     return base64.urlsafe_b64encode(_sign(body, key) + body).decode().rstrip("=")
 
 
-def decode(cursor: str, meta: TableMeta, request: str, key: str) -> Page:
-    """Raises CursorError for a cursor that is not ours or of another request, CursorGoneError for one of a lost version."""
+def decode(cursor: str, meta: TableMeta, request: str, key: str, is_past: bool = False) -> Page:
+    """Raises CursorError for a cursor that is not ours or of another request, CursorGoneError for one of a lost version.
+
+    `is_past`: the request names a moment, so a version that the serving files do not have is read from the lake.
+    """
     try:
         raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
@@ -59,15 +62,16 @@ def decode(cursor: str, meta: TableMeta, request: str, key: str) -> Page:
         raise CursorError(
             "The cursor belongs to a request with other parameters: repeat those, or start again without one."
         )
-    if fields["e"] != meta.epoch or not meta.loaded_version <= fields["v"] <= meta.delta_version:
+    oldest = 0 if is_past else meta.loaded_version
+    if fields["e"] != meta.epoch or not oldest <= fields["v"] <= meta.delta_version:
         raise CursorGoneError("The table was reloaded since this cursor was made: start again without one.")
     window = tuple(datetime.fromisoformat(moment) for moment in fields["w"]) if fields["w"] else None
     return Page(fields["v"], datetime.fromisoformat(fields["n"]), window, tuple(fields["k"]))  # type: ignore[arg-type]
 
 
-def key_text(value: date | datetime | str) -> str:
+def key_text(value: Any) -> str | None:
     """A sort key as it is kept in a cursor; DuckDB reads it back as the column's own type."""
-    return value if isinstance(value, str) else value.isoformat()
+    return value.isoformat() if isinstance(value, date) else None if value is None else str(value)
 
 
 def _sign(body: bytes, key: str) -> bytes:

@@ -45,5 +45,17 @@ class ForbiddenError(ServingError):
     """The key's role, countries or grants do not reach as far as the request."""
 
 
+class NotAcceptableError(ServingError):
+    """None of the formats that the request accepts is offered."""
+
+
+class ConflictError(ServingError):
+    """What was asked for does not fit the state of the thing."""
+
+
+class DeskAwayError(ServingError):
+    """The alert desk's database does not answer. A later try may work."""
+
+
 class MirrorError(ServingError):
     """The mirror cannot be brought up to date: PostgreSQL is away, refuses, or is not set up. It is tried again."""

@@ -1,8 +1,9 @@
 """What lies in the serving folder: the files, the pointer to the current set of them, and the record of what they hold.
 
 A set is one *live* file, written anew at each refresh, and one *base* file per table, written when the live rows have grown
-many. `current.json` names the set; it is replaced atomically, so a reader sees the old set or the new one, never a mixture.
-Every row carries `delta_version`, the version that brought it, so that pages of one answer can be pinned to a version.
+many, or when a batch run has made days of it. `current.json` names the set; it is replaced atomically, so a reader sees the
+old set or the new one, never a mixture. Every row carries `delta_version`, the version that brought it, so that pages of one
+answer can be pinned to a version.
 """
 
 from __future__ import annotations
@@ -14,13 +15,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-import pyarrow as pa
-
 from api.errors import ServingFileError
-from lakehouse.tables import CUSTOMER_RFM, ORDERS_BY_MINUTE, SALES_BY_MINUTE, Table
 
-SERVED: tuple[Table, ...] = (SALES_BY_MINUTE, ORDERS_BY_MINUTE, CUSTOMER_RFM)
-VERSION_COLUMN = "delta_version"
 META_TABLE = "serving_meta"
 POINTER = "current.json"
 
@@ -66,12 +62,6 @@ class Manifest:
     @property
     def files(self) -> set[str]:
         return {self.live, *self.bases.values()}
-
-
-def serving_schema(table: Table) -> pa.Schema:
-    """Columns of a served table: those of the Delta table, times without zone (they are UTC), and `delta_version`."""
-    fields = [pa.field(f.name, pa.timestamp("us") if pa.types.is_timestamp(f.type) else f.type) for f in table.schema]
-    return pa.schema([*fields, pa.field(VERSION_COLUMN, pa.int64())])
 
 
 def read_manifest(folder: Path) -> Manifest | None:

@@ -16,10 +16,18 @@ DESCRIPTION = """Gold figures of the GlobalMart lakehouse, at most a few seconds
 * **Lists** are `{data, next_cursor, table_version, known_at}`. Send `next_cursor` as `cursor` for the next page: all pages of one
   answer come from one version of the table.
 * **Money** is a JSON number with exactly two decimals, in USD. **Times** are RFC 3339 in UTC; a day is a UTC day.
+* **Formats**: `Accept` picks JSON, `text/csv`, `application/vnd.apache.parquet` or `application/vnd.apache.arrow.stream`.
+* **Freshness**: `X-Table-Version`, `X-Known-At` and `X-Served-At` say what an answer is made from; send its `ETag` as
+  `If-None-Match` and the answer is 304 while there is nothing new.
+* **Time travel**: `as_of` asks for a table as it was at a moment, `as_of_date` for a day of a mart.
 * **Errors** are problem documents (RFC 9457) whose `detail` says what to do.
 """
 TAGS = [
     {"name": "sales", "description": "What is sold, by event time."},
+    {"name": "products", "description": "The catalogue, how products do, and what is bought together."},
+    {"name": "visits", "description": "Sessions, carts and the funnel."},
+    {"name": "inventory", "description": "Stock, by the second."},
+    {"name": "operations", "description": "What runs, what is wrong, and where figures come from."},
     {"name": "customers", "description": "Customers by recency, frequency and monetary value."},
     {"name": "health", "description": "For the operator and the load balancer; no key needed."},
 ]

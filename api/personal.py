@@ -11,7 +11,8 @@ import base64
 import binascii
 import hashlib
 import hmac
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
@@ -70,6 +71,15 @@ class Mask:
             return HIDDEN
         self.note()
         return email
+
+    def text(self, text: str, user_ids: Sequence[str]) -> str:
+        """A text that may name `user_ids`, each in the way that it may be shown."""
+        if self._access.sees_personal:
+            self.note()
+            return text
+        for user_id in user_ids:
+            text = re.sub(rf"(?<!\w){re.escape(user_id)}(?!\w)", self._pseudonyms.of(user_id), text)
+        return text
 
     def asked(self, given: str) -> str:
         """The user id that a request means by `given`: an id, or a pseudonym from an earlier answer.

@@ -12,13 +12,17 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
 from api.errors import (
+    ConflictError,
     CursorError,
     CursorGoneError,
+    DeskAwayError,
     ForbiddenError,
+    NotAcceptableError,
     NotFoundError,
     QueryLimitError,
     ServingError,
     ServingFileError,
+    SourceError,
     TableMissingError,
 )
 from api.headers import SECURITY_HEADERS
@@ -66,6 +70,8 @@ KINDS: dict[str, tuple[int, str]] = {
     "forbidden": (403, "Not allowed with this key"),
     "not-found": (404, "Not found"),
     "method-not-allowed": (405, "Method not allowed"),
+    "not-acceptable": (406, "Format not offered"),
+    "conflict": (409, "Not possible in this state"),
     "body-too-slow": (408, "Body too slow to arrive"),
     "cursor-gone": (410, "Version no longer served"),
     "body-too-large": (413, "Body too large"),
@@ -76,6 +82,8 @@ KINDS: dict[str, tuple[int, str]] = {
     "table-missing": (503, "Table not materialised yet"),
     "not-ready": (503, "Nothing to serve from"),
     "query-limit": (503, "Question too large"),
+    "source-away": (503, "The lake cannot be read"),
+    "desk-away": (503, "Alert desk away"),
     "overloaded": (503, "Too much at once"),
     "keys-away": (503, "Keys cannot be looked up"),
 }
@@ -85,13 +93,18 @@ _BY_ERROR: tuple[tuple[type[ServingError], str], ...] = (
     (CursorGoneError, "cursor-gone"),
     (CursorError, "bad-cursor"),
     (ForbiddenError, "forbidden"),
+    (NotAcceptableError, "not-acceptable"),
+    (ConflictError, "conflict"),
+    (SourceError, "source-away"),
+    (DeskAwayError, "desk-away"),
     (NotFoundError, "not-found"),
     (QueryLimitError, "query-limit"),
     (TableMissingError, "table-missing"),
     (ServingFileError, "not-ready"),
 )
 _RETRY_SECONDS = {
-    "table-missing": "10", "not-ready": "2", "query-limit": "10", "overloaded": "1", "keys-away": "5", "rate-limited": "1",
+    "table-missing": "10", "not-ready": "2", "query-limit": "10", "source-away": "10", "desk-away": "5",
+    "overloaded": "1", "keys-away": "5", "rate-limited": "1",
 }  # fmt: skip
 
 
@@ -186,6 +199,19 @@ _EXAMPLES: dict[str, dict[str, Any]] = {
         "detail": "The customer u99999999 is not in the table as of 2026-03-14.",
         "instance": "/v1/customers/u99999999/rfm",
     },
+    "not-acceptable": {
+        "detail": "This answers in application/json, text/csv: name one of them in Accept.",
+        "instance": "/v1/products",
+    },
+    "conflict": {
+        "detail": "Alert 3f9a2c41 was resolved by ada at 2026-03-14 11:02 UTC: should it come again, that is a new alert.",
+        "instance": "/v1/alerts/3f9a2c41/acknowledge",
+    },
+    "source-away": {
+        "detail": "gold/product_performance: it cannot be read (connection refused).",
+        "instance": "/v1/products/performance",
+    },
+    "desk-away": {"detail": "PostgreSQL: connection refused", "instance": "/v1/alerts"},
     "body-too-slow": {"detail": "The body did not arrive within 10 seconds.", "instance": "/v1/query"},
     "body-too-large": {
         "detail": "The body is larger than 1,048,576 bytes, which is the most that is taken.",

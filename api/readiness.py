@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, Field
 
-from api.manifest import SERVED
+from api.served import SERVED
 from api.serving import Serving
 from lakehouse.errors import GlobalMartError
 from lakehouse.heartbeat import STALE_SECONDS, read

@@ -1,74 +1,107 @@
 """The refresher (`python -m api.refresher`): keeps the serving folder at the newest gold versions, one small step at a time.
 
-A refresh reads only the files that new commits added. They go into a small live file, written anew each time; when the live
-rows of a table have grown to FOLD_ROWS they are folded into a copy of its base file. A commit that takes rows away, or a
-table made anew, reloads that table as a whole. A compaction changes no data and costs nothing.
+Two lanes: what changes by the second is looked at and published in each round; batch tables are brought up to date, and long
+tails folded, in a thread of its own, so that ten million rows of a mart do not keep the live figures waiting.
 """
 
 from __future__ import annotations
 
 import sys
 import threading
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
-from uuid import uuid4
 
 import duckdb
 import pyarrow as pa
-import pyarrow.compute as pc
 from deltalake.exceptions import DeltaError
 
-from api.builder import read_live, remove_unused, write_base, write_live
+from api.builder import read_live, remove_unused, write_live
 from api.errors import ServingFileError
-from api.manifest import SERVED, Manifest, TableMeta, read_manifest, serving_schema, write_manifest
+from api.holding import Held, Holding
+from api.manifest import Manifest, TableMeta, read_manifest, write_manifest
 from api.mirror.service import MirrorService
-from api.source import Commit, GoldTable, first_line
+from api.served import SERVING, Served
+from api.source import first_line
 from lakehouse.errors import GlobalMartError
 from lakehouse.heartbeat import Pulse, stop_on_signals
 from lakehouse.settings import Settings, load_settings
-from lakehouse.tables import Table
 
 FOLD_ROWS = 50_000
+LIVE = tuple(one for one in SERVING if one.is_live)
+BATCH = tuple(one for one in SERVING if not one.is_live)
+# A live table that lags behind this far is folded before it is published, or the live file would be slow to write.
+_LONG_TAIL = 8
+# Batch tables change with a run: looking for news is reads of the store all the same.
+_BATCH_SECONDS = 5.0
 # What the world outside may do to a refresh; anything else is a bug and ends the process with its traceback.
 _CURABLE = (GlobalMartError, OSError, DeltaError, pa.ArrowException, duckdb.Error)
 
 
-@dataclass
 class Refresher:
-    """The state between two refreshes: the current set, and the live rows. Rows are read once and kept until folded."""
+    """The state between two refreshes: the current set, and what is held of each table."""
 
-    settings: Settings
-    fold_rows: int = FOLD_ROWS
-    manifest: Manifest = field(default_factory=Manifest)
-    metas: dict[str, TableMeta] = field(default_factory=dict)
-    tails: dict[str, pa.Table] = field(default_factory=dict)
-    problems: dict[str, str] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.folder = self.settings.serving_dir
+    def __init__(self, settings: Settings, fold_rows: int = FOLD_ROWS) -> None:
+        self.settings = settings
+        self.fold_rows = fold_rows
+        self.folder = settings.serving_dir
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._sources = {table.name: GoldTable(self.settings, table) for table in SERVED}
+        self.manifest = Manifest()
+        self.problems: dict[str, str] = {}
+        self._holding = Holding(settings, self.folder)
         self._resume()
         self._recent = [self.manifest]
-        self._bases = dict(self.manifest.bases)
         self._unpublished = not self.manifest.live
+        self._looks = ThreadPoolExecutor(4, "refresher-look")
+
+    @property
+    def metas(self) -> dict[str, TableMeta]:
+        """What is known of each table that is held, by name."""
+        return {name: held.meta for name, held in self._holding.now()[0].items()}
 
     def refresh(self) -> bool:
-        """Bring the folder to the newest gold versions; True if a new set was published.
+        """Bring the folder to the newest gold versions of all tables; True if a new set was published.
 
         What cannot be read stays as it was and is named in `problems`; the other tables go on.
         """
-        self.problems = {}
-        for table in SERVED:
-            try:
-                # Kept until published: a publication that fails (a full disk) is tried again at the next refresh.
-                self._unpublished |= self._refresh_table(table)
-            except _CURABLE as error:
-                self.problems[table.path] = str(error) if isinstance(error, GlobalMartError) else first_line(error)
+        self.take(SERVING)
+        self.fold(SERVING, self.fold_rows)
+        return self.publish()
+
+    def take(self, tables: Iterable[Served]) -> None:
+        """Take the news of `tables`, to be published next."""
+        for changed in self._looks.map(self._take, tables):
+            # Kept until published: a publication that fails (a full disk) is tried again at the next refresh.
+            if changed:
+                self._unpublished = True
+
+    def _take(self, served: Served) -> bool:
+        try:
+            changed = self._holding.take(served)
+        except _CURABLE as error:
+            path = served.table.path
+            self.problems[path] = str(error) if isinstance(error, GlobalMartError) else f"{path}: {first_line(error)}"
+            return False
+        self.problems.pop(served.table.path, None)
+        return changed
+
+    def fold(self, tables: Iterable[Served], least_rows: int) -> None:
+        """Move tails of `least_rows` or more into base files, to be published next."""
+        for served in tables:
+            if self._holding.fold(served, least_rows):
+                self._unpublished = True
+
+    def publish(self) -> bool:
+        """Make what is held the current set; False where nothing is new."""
         if not self._unpublished:
             return False
-        self._publish()
         self._unpublished = False
+        try:
+            self._publish()
+        except BaseException:
+            self._unpublished = True
+            raise
         return True
 
     def _resume(self) -> None:
@@ -76,95 +109,44 @@ class Refresher:
         try:
             manifest = read_manifest(self.folder)
             if manifest is not None:
-                self.tails, metas = read_live(self.folder, manifest)
-                self.metas = {meta.name: meta for meta in metas}
+                tails, metas = read_live(self.folder, manifest)
+                bases = manifest.bases
+                self._holding.held = {m.name: Held(m, tails[m.name], bases.get(m.name)) for m in metas}
                 self.manifest = manifest
         except ServingFileError:
-            self.tails, self.metas = {}, {}
             # The names of a damaged set are never used again: a reader may still have its files open.
             self.manifest = Manifest(sequence=int(datetime.now(UTC).timestamp()))
 
-    def _refresh_table(self, table: Table) -> bool:
-        meta = self.metas.get(table.name)
-        commits = self._new_commits(table, meta)
-        if meta is None or commits is None:
-            return self._load(table)
-        if not commits:
-            return False
-        last = commits[-1]
-        fresh = [commit for commit in commits if commit.added]
-        count = sum(commit.rows for commit in fresh)
-        tail = self.tails[table.name]
-        if tail.num_rows + count < self.fold_rows:
-            added = self._sources[table.name].added_rows(fresh).read_all()
-            self.tails[table.name] = pa.concat_tables([tail, added])
-            rows = meta.rows + added.num_rows
-            known_at = max(meta.known_at, _known_at(added, fresh, meta.known_at))
-        else:
-            name = self._base_name(table)
-            parts = [tail, self._sources[table.name].added_rows(fresh)]
-            copy_of = self._bases.get(table.name)
-            write_base(self.folder, name, table, parts, self.settings.duckdb_memory_gb, copy_of)
-            rows, known_at = self._summary(table, name, last.committed_at)
-            self._bases[table.name] = name
-            self.tails[table.name] = serving_schema(table).empty_table()
-        self.metas[table.name] = replace(
-            meta, delta_version=last.version, log_digest=last.digest, rows=rows, known_at=known_at
-        )
-        return True
-
-    def _new_commits(self, table: Table, meta: TableMeta | None) -> list[Commit] | None:
-        """The commits since `meta`; None where only a full load will do."""
-        if meta is None:
-            return None
-        commits = self._sources[table.name].commits_since(meta.delta_version, meta.log_digest)
-        return None if commits is None or any(commit.rewrites for commit in commits) else commits
-
-    def _load(self, table: Table) -> bool:
-        """Load the table as a whole into a new base file. A table that is gone is no longer served."""
-        snapshot = self._sources[table.name].snapshot()
-        if snapshot is None:
-            self._bases.pop(table.name, None)
-            self.tails.pop(table.name, None)
-            return self.metas.pop(table.name, None) is not None
-        name = self._base_name(table)
-        write_base(self.folder, name, table, [snapshot.batches], self.settings.duckdb_memory_gb)
-        rows, known_at = self._summary(table, name, snapshot.committed_at)
-        self._bases[table.name] = name
-        self.tails[table.name] = serving_schema(table).empty_table()
-        self.metas[table.name] = TableMeta(
-            table.name, snapshot.version, snapshot.version, uuid4().hex, snapshot.digest, rows, known_at, known_at
-        )
-        return True
-
-    def _base_name(self, table: Table) -> str:
-        return f"{table.name}-{self.manifest.sequence + 1}.duckdb"
-
-    def _summary(self, table: Table, name: str, committed_at: datetime) -> tuple[int, datetime]:
-        """Rows of a base file, and when their newest was known: `known_at` where the table has it, else the commit's time."""
-        newest = "max(known_at)" if "known_at" in table.schema.names else "NULL::TIMESTAMP"
-        with duckdb.connect(str(self.folder / name), read_only=True) as con:
-            row = con.execute(f'SELECT count(*), {newest} FROM "{table.name}"').fetchone()  # noqa: S608
-        assert row is not None  # noqa: S101 - an aggregate always has one row
-        return row[0], row[1] or committed_at
-
     def _publish(self) -> None:
+        held, files = self._holding.now()
         sequence = self.manifest.sequence + 1
         built_at = datetime.now(UTC).replace(tzinfo=None)
-        self.metas = {name: replace(meta, built_at=built_at) for name, meta in self.metas.items()}
         live = f"live-{sequence}.duckdb"
-        write_live(self.folder, live, self.tails, self.metas, self.settings.duckdb_memory_gb)
-        self.manifest = replace(self.manifest, sequence=sequence, live=live, bases=dict(self._bases))
+        bases = {name: one.base for name, one in held.items() if one.base}
+        tails = {name: one.tail for name, one in held.items()}
+        metas = [replace(one.meta, built_at=built_at) for one in held.values()]
+        write_live(self.folder, live, tails, bases, metas, self.settings.duckdb_memory_gb / 2)
+        self.manifest = replace(self.manifest, sequence=sequence, live=live, bases=bases)
         write_manifest(self.folder, self.manifest)
+        self._holding.published(held)
         self._recent = [*self._recent[-10:], self.manifest]
-        remove_unused(self.folder, self._recent)
+        remove_unused(self.folder, self._recent, files | self._holding.now()[1])
 
 
-def _known_at(added: pa.Table, commits: list[Commit], default: datetime) -> datetime:
-    if "known_at" in added.schema.names:
-        newest: datetime | None = pc.max(added["known_at"]).as_py()
-        return newest or default
-    return max((commit.committed_at for commit in commits), default=default)
+def _keep_batch(refresher: Refresher, stop: threading.Event, failed: list[BaseException]) -> None:
+    """The lane of batch tables and of folding, until `stop`; a bug in it goes to `failed`."""
+    seconds = min(_BATCH_SECONDS, 5 * refresher.settings.refresh_seconds)
+    try:
+        while not stop.wait(seconds):
+            refresher.take(BATCH)
+            try:
+                refresher.fold(LIVE, refresher.fold_rows)
+            except _CURABLE as error:
+                refresher.problems["fold"] = first_line(error)
+            else:
+                refresher.problems.pop("fold", None)
+    except BaseException as error:
+        failed.append(error)
 
 
 def run(settings: Settings, stop: threading.Event) -> None:
@@ -176,16 +158,27 @@ def run(settings: Settings, stop: threading.Event) -> None:
         mirror = MirrorService(settings, stop)
         mirror.start()
         refresher: Refresher | None = None
+        failed: list[BaseException] = []
         while not stop.is_set():
             try:
-                refresher = refresher or Refresher(settings)
-                refresher.refresh()
-                reason = " ".join(refresher.problems.values())
+                if refresher is None:
+                    refresher = Refresher(settings)
+                    lane = threading.Thread(
+                        target=_keep_batch, args=(refresher, stop, failed), name="refresher-batch", daemon=True
+                    )
+                    lane.start()
+                refresher.take(LIVE)
+                refresher.fold(LIVE, _LONG_TAIL * refresher.fold_rows)
+                refresher.publish()
+                reason = " ".join(dict(refresher.problems).values())
             except _CURABLE as error:
                 reason = str(error) if isinstance(error, GlobalMartError) else first_line(error)
-            served = {m.name: m.delta_version for m in refresher.metas.values()} if refresher else {}
+            if failed:
+                raise failed[0]
+            served = {name: meta.delta_version for name, meta in refresher.metas.items()} if refresher else {}
             state = "waiting" if reason else "running"
-            pulse.say(state, reason=reason or None, table_versions=served, mirror=mirror.said())
+            stale = [path.partition("/")[2] for path in dict(refresher.problems)] if refresher else []
+            pulse.say(state, reason=reason or None, table_versions=served, stale_tables=stale, mirror=mirror.said())
             stop.wait(settings.refresh_seconds)
 
 

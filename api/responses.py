@@ -27,10 +27,11 @@ class ExactJSONResponse(Response):
         super().__init__(content, status_code, headers)
 
     def render(self, content: BaseModel) -> bytes:
-        return orjson.dumps(content.model_dump(mode="python", by_alias=True), default=_exact, option=orjson.OPT_UTC_Z)
+        return orjson.dumps(content.model_dump(mode="python", by_alias=True), default=exact, option=orjson.OPT_UTC_Z)
 
 
-def _exact(value: Any) -> orjson.Fragment:
+def exact(value: Any) -> orjson.Fragment:
+    """For orjson: a Decimal as a number with two decimals, digit by digit."""
     if isinstance(value, Decimal):
         return orjson.Fragment(f"{value:.2f}")
     raise TypeError(f"{type(value).__name__} has no exact form in JSON")

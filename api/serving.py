@@ -18,11 +18,14 @@ import duckdb
 
 from api.errors import QueryLimitError, ServingFileError, TableMissingError
 from api.manifest import META_COLUMNS, META_TABLE, POINTER, Manifest, TableMeta, read_manifest
+from api.served import HOW, SUPERSEDED_COLUMN, VERSION_COLUMN
+from lakehouse.heartbeat import read
 from lakehouse.settings import Settings
 from lakehouse.tables import Table
 
 STATEMENT_SECONDS = 10.0
 _LOOK_SECONDS = 0.1
+_BEAT_SECONDS = 1.0
 _GIB = 1024**3
 log = logging.getLogger(__name__)
 
@@ -59,7 +62,7 @@ class Generation:
         """Raises ServingFileError when a file of the set is missing or damaged."""
         self.manifest = manifest
         self.opened_at = datetime.now(UTC)
-        self._watchdog = watchdog
+        self.watchdog = watchdog
         self._lock = threading.Lock()
         self._newest: dict[str, datetime | None] = {}
         try:
@@ -67,10 +70,10 @@ class Generation:
             self._con = _open(folder, manifest, memory_gb / 2)
             rows = self._con.execute(f"SELECT {', '.join(META_COLUMNS)} FROM live.{META_TABLE}").fetchall()  # noqa: S608
             self.metas = {meta.name: meta for meta in (TableMeta(*row) for row in rows)}
-            for meta in self.metas.values():
-                parts = [f'live."{meta.name}"'] + ([f'base_{meta.name}."{meta.name}"'] * (meta.name in manifest.bases))
-                union = " UNION ALL ".join(f"SELECT * FROM {part}" for part in parts)  # noqa: S608
-                self._con.execute(f'CREATE VIEW "{meta.name}" AS {union}')
+            live = "SELECT table_name FROM duckdb_tables() WHERE database_name = 'live'"
+            self._in_live = {name for (name,) in self._con.execute(live).fetchall()}
+            for name in self.metas:
+                self._con.execute(f'CREATE VIEW "{name}" AS {self._select(name)}')
             self._con.execute("SET enable_external_access = false")
             self._con.execute("SET lock_configuration = true")
         except duckdb.Error as error:
@@ -85,6 +88,31 @@ class Generation:
             raise TableMissingError(table.path)
         return self.metas[table.name]
 
+    def rows(self, table: Table, version: int) -> str:
+        """SQL of the rows of `table` at `version`, for FROM: those that count. Snapshots are read, retracted ones left out.
+
+        `version` is not older than the table's `loaded_version`. Raises TableMissingError.
+        """
+        meta = self.meta(table)
+        return f'"{table.name}"' if version >= meta.delta_version else f"({self._select(table.name, version)})"
+
+    def _select(self, name: str, version: int | None = None) -> str:
+        until = f"{VERSION_COLUMN} <= {version:d}" if version is not None else "true"
+        live, base = f'live."{name}"', f'base_{name}."{name}"'
+        there = {live: name in self._in_live, base: name in self.manifest.bases}
+        table = HOW[name].table
+        if table.reading != "snapshots":
+            return " UNION ALL ".join(f"SELECT * FROM {side} WHERE {until}" for side in there if there[side])  # noqa: S608
+        after = f" OR {SUPERSEDED_COLUMN} > {version:d}" if version is not None else ""
+        counts = f"{until} AND ({SUPERSEDED_COLUMN} IS NULL{after}) AND NOT is_retracted"
+        selects = {side: f"SELECT * FROM {side} AS here WHERE {counts}" for side in there if there[side]}  # noqa: S608
+        if len(selects) > 1:  # a key of the base file may have a newer row in the live one
+            same = " AND ".join(f'newer."{key}" = here."{key}"' for key in table.key)
+            selects[base] += (
+                f" AND NOT EXISTS (SELECT 1 FROM (SELECT * FROM {live} WHERE {until}) AS newer WHERE {same})"  # noqa: S608
+            )
+        return " UNION ALL ".join(selects.values())
+
     def query(
         self, sql: str, parameters: Sequence[Any] = (), seconds: float = STATEMENT_SECONDS
     ) -> list[tuple[Any, ...]]:
@@ -92,7 +120,7 @@ class Generation:
         with self._lock:
             cursor = self._con.cursor()
         try:
-            with self._watchdog.limit(cursor, seconds):
+            with self.watchdog.limit(cursor, seconds):
                 return cursor.execute(sql, list(parameters)).fetchall()
         except duckdb.InterruptException:
             raise QueryLimitError(
@@ -107,17 +135,17 @@ class Generation:
         finally:
             cursor.close()
 
-    def newest_minute(self, table: Table, known_at: datetime | None = None) -> datetime | None:
-        """Start of the newest minute that `table` has, or had at `known_at` (UTC without zone); None where it is empty.
+    def newest(self, table: Table, column: str, known_at: datetime | None = None) -> datetime | None:
+        """The highest `column` that `table` has, or had at `known_at` (UTC without zone); None where it is empty.
 
         That of now is asked once per generation.
         """
-        newest = f'SELECT max(minute) FROM "{table.name}"'  # noqa: S608
+        sql = f'SELECT max("{column}") FROM "{table.name}"'  # noqa: S608
         if known_at is not None:
-            found: datetime | None = self.query(f"{newest} WHERE known_at <= ?", [known_at])[0][0]
+            found: datetime | None = self.query(f"{sql} WHERE known_at <= ?", [known_at])[0][0]
             return found
         if table.name not in self._newest:
-            self._newest[table.name] = self.query(newest)[0][0]
+            self._newest[table.name] = self.query(sql)[0][0]
         return self._newest[table.name]
 
 
@@ -147,6 +175,9 @@ class Serving:
         self._seen: tuple[int, int] | None = None
         self._lock = threading.Lock()
         self._stopped = threading.Event()
+        self._settings = settings
+        self._stale: frozenset[str] | None = frozenset()
+        self._beat_at = float("-inf")
         self._thread: threading.Thread | None = None
         self.problem: str | None = None
 
@@ -192,7 +223,25 @@ class Serving:
                 log.warning("%s", error)
             self.problem = str(error)
 
+    def is_stale(self, name: str) -> bool:
+        """Whether the table is served as it was, for the refresher is away or cannot read gold."""
+        return self._stale is None or name in self._stale
+
+    def _look_at_refresher(self) -> None:
+        """What the refresher's heartbeat says of tables that it cannot read; None where it has stopped."""
+        if time.monotonic() - self._beat_at < _BEAT_SECONDS:
+            return
+        self._beat_at = time.monotonic()
+        beat = read(self._settings, "refresher")
+        if beat is None:
+            self._stale = frozenset()  # a serving folder without a refresher is what it is: `/ready` says so
+        elif beat["is_stale"] or beat["state"] == "failed":
+            self._stale = None
+        else:
+            self._stale = frozenset(beat.get("stale_tables", ()))
+
     def _follow(self) -> None:
         while not self._stopped.wait(_LOOK_SECONDS):
             self.look()
+            self._look_at_refresher()
             self._watchdog.look()

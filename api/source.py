@@ -23,7 +23,7 @@ from deltalake.exceptions import DeltaError, TableNotFoundError
 from deltalake.fs import DeltaStorageHandler
 
 from api.errors import SourceError
-from api.manifest import VERSION_COLUMN, serving_schema
+from api.served import VERSION_COLUMN, serving_schema
 from lakehouse.maintenance import TIDIED
 from lakehouse.settings import Settings
 from lakehouse.storage import delta_options, delta_uri
@@ -178,6 +178,21 @@ def _by_row_group(dataset: pads.Dataset, where: pc.Expression | None) -> Iterato
     for file in dataset.get_fragments(where):
         for group in file.split_by_row_group(where, dataset.schema):
             yield from group.to_batches(dataset.schema, filter=where, batch_size=_BATCH_ROWS)
+
+
+def newest_value(dataset: pads.Dataset, column: str) -> Any:
+    """The highest value of one column, which is all that is read; None without rows."""
+    newest: Any = None
+    for batch in dataset.scanner(columns=[column], use_threads=False).to_batches():
+        found = pc.max(batch.column(0)).as_py()
+        newest = found if newest is None or (found is not None and found > newest) else newest
+    return newest
+
+
+def days_of(dataset: pads.Dataset, column: str) -> list[date]:
+    """The days of a table partitioned by the day `column`, newest first; no row is read."""
+    keys = (pads.get_partition_keys(fragment.partition_expression) for fragment in dataset.get_fragments())
+    return sorted({date.fromisoformat(str(key[column])) for key in keys}, reverse=True)
 
 
 def first_line(error: Exception) -> str:

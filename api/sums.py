@@ -7,16 +7,23 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
+import pyarrow as pa
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from api.cursors import Page, decode, encode, fingerprint, key_text
+from api.formats import Sheet
+from api.manifest import TableMeta
 from api.serving import Generation
 from lakehouse.tables import Table
 
-Interval = Literal["minute", "hour", "day"]
+Interval = Literal["second", "minute", "hour", "day"]
 Country = Literal["US", "GB", "DE", "IN", "BR"]
 DEFAULT_WINDOW = timedelta(hours=24)
 MOST_ROWS = 5000
+KINDS = (
+    "bad-cursor", "not-acceptable", "cursor-gone", "invalid-request", "table-missing", "not-ready", "query-limit",
+)  # fmt: skip
+"""The problems of a question by period."""
 
 
 def _utc(moment: datetime) -> datetime:
@@ -37,10 +44,9 @@ class Paged(BaseModel):
     cursor: str | None = Field(None, max_length=2000, description="`next_cursor` of the page before.")
 
 
-class PeriodQuery(Paged):
-    """The parameters that all questions by period share."""
+class TimeQuery(Paged):
+    """The parameters of all questions about a time."""
 
-    interval: Interval = Field("hour", description="Length of a period, in UTC.", examples=["hour"])
     from_: Moment | None = Field(
         None,
         alias="from",
@@ -57,26 +63,39 @@ class PeriodQuery(Paged):
         description="The answer as it was at this moment: late events that came afterwards are left out. Default: now.",
         examples=["2026-03-14T12:00:00Z"],
     )
-    country: list[Country] = Field(
-        [], description="Only these countries of the visit; repeat for several.", examples=[["US", "DE"]]
-    )
 
     @model_validator(mode="after")
-    def _in_order(self) -> PeriodQuery:
+    def _in_order(self) -> TimeQuery:
         if self.from_ and self.to and self.from_ >= self.to:
             raise ValueError("`from` must lie before `to`")
         return self
 
 
+class PeriodQuery(TimeQuery):
+    """The parameters that all questions by period and country share."""
+
+    interval: Literal["minute", "hour", "day"] = Field(
+        "hour", description="Length of a period, in UTC.", examples=["hour"]
+    )
+    country: list[Country] = Field(
+        [], description="Only these countries of the visit; repeat for several.", examples=[["US", "DE"]]
+    )
+
+
 @dataclass(frozen=True)
 class Question:
-    """Sums of `measures` per period and `dimensions`, rows filtered by `filters` (column: values, empty for all)."""
+    """Sums of `measures` per period and `dimensions`, rows filtered by `filters` (column: values, empty for all).
+
+    `time` is the table's column of time; `scope` what else decides the answer, such as the countries that the caller sees.
+    """
 
     table: Table
     interval: Interval
     dimensions: tuple[str, ...]
     measures: tuple[str, ...]
     filters: Mapping[str, Sequence[str]]
+    time: Literal["minute", "second"] = "minute"
+    scope: str = ""
 
 
 @dataclass(frozen=True)
@@ -89,50 +108,80 @@ class Answer:
     known_at: datetime
 
 
-def ask(generation: Generation, question: Question, query: PeriodQuery, route: str) -> Answer:
-    """Answer `question` for the page that `query` asks for.
+@dataclass(frozen=True)
+class Pinned:
+    """A question whose page is settled: from here on the answer depends on nothing else."""
+
+    generation: Generation
+    question: Question
+    query: TimeQuery
+    meta: TableMeta
+    request: str
+    page: Page
+
+    def answer(self) -> Answer:
+        """Raises QueryLimitError and ServingFileError."""
+        page = self.page
+        if page.window is None:
+            return Answer([], None, page.version, page.known_at.replace(tzinfo=UTC))
+        sql, parameters = _statement(self.question, page, self.meta.delta_version, self.query)
+        found = self.generation.query(sql, parameters)
+        limit = self.query.limit
+        rows = [(row[0].replace(tzinfo=UTC), *row[1:]) for row in found[:limit]]
+        next_cursor = None
+        if len(found) > limit:
+            keys = found[limit - 1][: 1 + len(self.question.dimensions)]
+            rest = replace(page, last=tuple(key_text(value) for value in keys))
+            next_cursor = encode(rest, self.meta, self.request, self.generation.manifest.cursor_key)
+        return Answer(rows, next_cursor, page.version, page.known_at.replace(tzinfo=UTC))
+
+
+def ask(generation: Generation, question: Question, query: TimeQuery, route: str) -> Pinned:
+    """Settle the page of `question` that `query` asks for.
 
     Raises TableMissingError, CursorError, CursorGoneError, QueryLimitError and ServingFileError.
     """
     meta = generation.meta(question.table)
-    request = fingerprint(route, query.model_dump())
+    request = fingerprint(route, {**query.model_dump(), "": question.scope})
     if query.cursor:
         page = decode(query.cursor, meta, request, generation.manifest.cursor_key)
     else:
         known_at = min(meta.known_at, query.known_at or meta.known_at)
-        page = Page(meta.delta_version, known_at, _window(generation, question.table, query))
-    if page.window is None:
-        return Answer([], None, page.version, page.known_at.replace(tzinfo=UTC))
-    sql, parameters = _statement(question, page, meta.delta_version, query)
-    found = generation.query(sql, parameters)
-    rows = [(row[0].replace(tzinfo=UTC), *row[1:]) for row in found[: query.limit]]
-    next_cursor = None
-    if len(found) > query.limit:
-        keys = found[query.limit - 1][: 1 + len(question.dimensions)]
-        rest = replace(page, last=tuple(key_text(value) for value in keys))
-        next_cursor = encode(rest, meta, request, generation.manifest.cursor_key)
-    return Answer(rows, next_cursor, page.version, page.known_at.replace(tzinfo=UTC))
+        page = Page(meta.delta_version, known_at, _window(generation, question, query))
+    return Pinned(generation, question, query, meta, request, page)
 
 
-def _window(generation: Generation, table: Table, query: PeriodQuery) -> tuple[datetime, datetime] | None:
+def sheet(answer: Answer, schema: pa.Schema, possible: Sequence[str], dimensions: Sequence[str]) -> Sheet:
+    """The answer in the columns of `schema`: dimensions that are `possible` but were not asked for are null."""
+    places = [dimensions.index(name) if name in dimensions else None for name in possible]
+    width = 1 + len(dimensions)
+    rows = [
+        (row[0], *(row[1 + place] if place is not None else None for place in places), *row[width:])
+        for row in answer.rows
+    ]
+    return Sheet(schema, rows, answer.next_cursor, answer.table_version, answer.known_at)
+
+
+def _window(generation: Generation, question: Question, query: TimeQuery) -> tuple[datetime, datetime] | None:
     """The time asked for (UTC without zone), defaults filled in; None where the table is empty and the time open."""
     to = query.to
     if to is None:
-        newest = generation.newest_minute(table, query.known_at)
+        newest = generation.newest(question.table, question.time, query.known_at)
         if newest is None:
             return None
-        to = newest + timedelta(minutes=1)
+        to = newest + (timedelta(minutes=1) if question.time == "minute" else timedelta(seconds=1))
         if query.from_ is not None:
             to = max(to, query.from_)
     return query.from_ if query.from_ is not None else to - DEFAULT_WINDOW, to
 
 
-def _statement(question: Question, page: Page, newest: int, query: PeriodQuery) -> tuple[str, list[Any]]:
+def _statement(question: Question, page: Page, newest: int, query: TimeQuery) -> tuple[str, list[Any]]:
     """Asks for one row more than the page has, to see whether there is another page."""
     assert page.window is not None  # noqa: S101 - the caller has answered an empty table
     start, end = page.window
     keys = ["period", *question.dimensions]
-    where = ["minute >= ?", "minute < ?"]
+    time = question.time
+    where = [f"{time} >= ?", f"{time} < ?"]
     parameters: list[Any] = [start, end]
     if page.version < newest:
         where.append("delta_version <= ?")
@@ -146,7 +195,7 @@ def _statement(question: Question, page: Page, newest: int, query: PeriodQuery) 
             parameters += values
     if page.last:
         # Periods before the last key are done: leaving them out spares their blocks.
-        where.append("minute >= ?::TIMESTAMP")
+        where.append(f"{time} >= ?::TIMESTAMP")
         parameters.append(page.last[0])
     having = (
         f"HAVING ({', '.join(keys)}) > ({', '.join(['?::TIMESTAMP', *'?' * len(question.dimensions)])})"
@@ -155,7 +204,7 @@ def _statement(question: Question, page: Page, newest: int, query: PeriodQuery) 
     )
     # Every name comes from code; every value is a parameter.
     sql = f"""
-        SELECT date_trunc('{question.interval}', minute) AS period{"".join(f", {name}" for name in question.dimensions)},
+        SELECT date_trunc('{question.interval}', {time}) AS period{"".join(f", {name}" for name in question.dimensions)},
                {", ".join(f"sum({name})" for name in question.measures)}
         FROM "{question.table.name}" WHERE {" AND ".join(where)}
         GROUP BY {", ".join(keys)} {having} ORDER BY {", ".join(keys)} LIMIT ?"""  # noqa: S608

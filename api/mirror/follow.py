@@ -14,7 +14,7 @@ from deltalake.exceptions import DeltaError
 from api.errors import MirrorError, ServingError, SourceError
 from api.mirror.plan import Mirrored
 from api.mirror.target import Shown, Target, now
-from api.source import MOST_COMMITS, Commit, GoldTable, first_line
+from api.source import MOST_COMMITS, Commit, GoldTable, first_line, newest_value
 from lakehouse.days import midnight
 from lakehouse.settings import Settings
 
@@ -51,11 +51,7 @@ class Window:
 
 
 def _newest_day(dataset: pads.Dataset, column: str) -> date | None:
-    """The highest value of one column, which is all that is read."""
-    newest: datetime | date | None = None
-    for batch in dataset.scanner(columns=[column]).to_batches():
-        found = pc.max(batch.column(0)).as_py()
-        newest = found if newest is None or (found is not None and found > newest) else newest
+    newest: datetime | date | None = newest_value(dataset, column)
     return newest.date() if isinstance(newest, datetime) else newest
 
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query
+import pyarrow as pa
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field, model_validator
 
-from api.deps import GenerationDep
+from api import formats
+from api.deps import AccessDep, GenerationDep
 from api.problems import responses
-from api.responses import ExactJSONResponse, Listing, Money, mean
-from api.sums import PeriodQuery, Question, ask
-from lakehouse.tables import ORDERS_BY_MINUTE
+from api.responses import Listing, Money, mean
+from api.sums import KINDS, PeriodQuery, Question, ask, sheet
+from lakehouse.tables import MONEY, ORDERS_BY_MINUTE, TIME
 
 router = APIRouter(tags=["sales"])
 PaymentMethod = Literal["credit_card", "debit_card", "paypal", "bank_transfer", "gift_card"]
@@ -52,39 +55,39 @@ class OrdersList(Listing[Orders]):
     """A page of orders."""
 
 
+SCHEMA = pa.schema(
+    [("period_start_at", TIME), ("country", pa.string()), ("payment_method", pa.string()), ("order_count", pa.int64()),
+     ("revenue", MONEY), ("average_order_value", MONEY)]
+)  # fmt: skip
+
+
 @router.get(
     "/v1/orders",
     summary="Orders by period, country and payment method",
     response_description="A page of orders",
     response_model=OrdersList,
-    responses=responses("bad-cursor", "cursor-gone", "invalid-request", "table-missing", "not-ready", "query-limit"),
+    responses={**responses(*KINDS), **formats.OPENAPI},
 )
-def orders(generation: GenerationDep, query: Annotated[OrdersQuery, Query()]) -> ExactJSONResponse:
+def orders(
+    request: Request, generation: GenerationDep, access: AccessDep, query: Annotated[OrdersQuery, Query()]
+) -> Response:
     """Accepted transactions by event time: how many, how much, and how much each on average.
 
     Rows are sorted by period, country and payment method. Periods without orders have no row. All pages of one
     answer come from one version of the table.
     """
     dimensions = tuple(name for name in _DIMENSIONS if name in query.group_by)
-    filters: dict[str, Sequence[str]] = {"country": query.country, "payment_method": query.payment_method}
-    question = Question(ORDERS_BY_MINUTE, query.interval, dimensions, ("order_count", "revenue"), filters)
-    answer = ask(generation, question, query, "/v1/orders")
-    data = []
-    for period, *values in answer.rows:
-        *names, count, revenue = values
-        group = dict(zip(dimensions, names, strict=True))
-        data.append(
-            Orders(
-                period_start_at=period,
-                country=group.get("country"),
-                payment_method=group.get("payment_method"),
-                order_count=count,
-                revenue=revenue,
-                average_order_value=mean(revenue, count),
-            )
-        )
-    return ExactJSONResponse(
-        OrdersList(
-            data=data, next_cursor=answer.next_cursor, table_version=answer.table_version, known_at=answer.known_at
-        )
-    )
+    filters: dict[str, Sequence[str]] = {
+        "country": access.countries_for(query.country),
+        "payment_method": query.payment_method,
+    }
+    measures = ("order_count", "revenue")
+    question = Question(ORDERS_BY_MINUTE, query.interval, dimensions, measures, filters, scope=access.scope)
+    pinned = ask(generation, question, query, "/v1/orders")
+
+    def answer() -> formats.Sheet:
+        found = pinned.answer()
+        rows = [(*row, mean(row[-1], row[-2])) for row in found.rows]
+        return sheet(replace(found, rows=rows), SCHEMA, _DIMENSIONS, dimensions)
+
+    return formats.respond(request, access, pinned.meta, pinned.page.version, answer)

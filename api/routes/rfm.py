@@ -6,17 +6,19 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+import pyarrow as pa
+from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from api import formats
 from api.cursors import Page, decode, encode, fingerprint
-from api.deps import GenerationDep
+from api.deps import AccessDep, GenerationDep, MaskDep
 from api.errors import NotFoundError
 from api.problems import responses
 from api.responses import ExactJSONResponse, Listing, Mean, Money, mean
 from api.serving import Generation
 from api.sums import Paged
-from lakehouse.tables import CUSTOMER_RFM
+from lakehouse.tables import CUSTOMER_RFM, MONEY
 
 router = APIRouter(tags=["customers"])
 _AS_OF = "Last of the 365 days looked at (UTC day). Default: the newest there is."
@@ -64,53 +66,55 @@ class CustomerRfm(BaseModel):
     known_at: datetime = Field(description="When that version was written (UTC).", examples=["2026-03-15T01:10:00Z"])
 
 
+_KINDS = (
+    "bad-cursor", "cursor-gone", "not-found", "not-acceptable", "invalid-request", "table-missing", "not-ready", "query-limit",
+)  # fmt: skip
+_SEGMENT = pa.schema(
+    [("as_of_date", pa.date32()), ("segment", pa.string()), ("customer_count", pa.int64()), ("monetary", MONEY),
+     ("mean_recency_days", MONEY), ("mean_frequency", MONEY), ("mean_monetary", MONEY)]
+)  # fmt: skip
+
+
 @router.get(
     "/v1/rfm/segments",
     summary="RFM segments",
     response_description="A page of segments",
     response_model=SegmentList,
-    responses=responses(
-        "bad-cursor", "cursor-gone", "not-found", "invalid-request", "table-missing", "not-ready", "query-limit"
-    ),
+    responses={**responses(*_KINDS), **formats.OPENAPI},
 )
-def segments(generation: GenerationDep, query: Annotated[SegmentsQuery, Query()]) -> ExactJSONResponse:
+def segments(
+    request: Request, generation: GenerationDep, access: AccessDep, query: Annotated[SegmentsQuery, Query()]
+) -> Response:
     """Size and value of each customer segment, sorted by its name.
 
     RFM looks at the 365 days up to the end of `as_of_date`; scores go from 1 to 5, 5 is best.
     """
     meta = generation.meta(CUSTOMER_RFM)
     key = generation.manifest.cursor_key
-    request = fingerprint("/v1/rfm/segments", query.model_dump())
+    question = fingerprint("/v1/rfm/segments", query.model_dump())
     if query.cursor:
-        page = decode(query.cursor, meta, request, key)
-        day, last = date.fromisoformat(page.last[0]), page.last[1]
+        page = decode(query.cursor, meta, question, key)
+        day, last = date.fromisoformat(str(page.last[0])), page.last[1]
     else:
         page, last = Page(meta.delta_version, meta.known_at), ""
         day = _day(generation, query.as_of_date, page.version)
-    rows = generation.query(
-        """SELECT segment, count(*), sum(monetary), sum(recency_days), sum(frequency) FROM customer_rfm
-           WHERE delta_version <= ? AND as_of_date = ? AND segment > ? GROUP BY segment ORDER BY segment LIMIT ?""",
-        [page.version, day, last, query.limit + 1],
-    )
-    data = [
-        Segment(
-            as_of_date=day,
-            segment=name,
-            customer_count=count,
-            monetary=monetary,
-            mean_recency_days=mean(recency, count),
-            mean_frequency=mean(frequency, count),
-            mean_monetary=mean(monetary, count),
+
+    def answer() -> formats.Sheet:
+        rows = generation.query(
+            """SELECT segment, count(*), sum(monetary), sum(recency_days), sum(frequency) FROM customer_rfm
+               WHERE delta_version <= ? AND as_of_date = ? AND segment > ? GROUP BY segment ORDER BY segment LIMIT ?""",
+            [page.version, day, last, query.limit + 1],
         )
-        for name, count, monetary, recency, frequency in rows[: query.limit]
-    ]
-    next_cursor = None
-    if len(rows) > query.limit:
-        next_cursor = encode(replace(page, last=(day.isoformat(), data[-1].segment)), meta, request, key)
-    known_at = page.known_at.replace(tzinfo=UTC)
-    return ExactJSONResponse(
-        SegmentList(data=data, next_cursor=next_cursor, table_version=page.version, known_at=known_at)
-    )
+        data = [
+            (day, name, count, monetary, mean(recency, count), mean(frequency, count), mean(monetary, count))
+            for name, count, monetary, recency, frequency in rows[: query.limit]
+        ]
+        next_cursor = None
+        if len(rows) > query.limit:
+            next_cursor = encode(replace(page, last=(day.isoformat(), data[-1][1])), meta, question, key)
+        return formats.Sheet(_SEGMENT, data, next_cursor, page.version, page.known_at.replace(tzinfo=UTC))
+
+    return formats.respond(request, access, meta, page.version, answer)
 
 
 @router.get(
@@ -122,23 +126,25 @@ def segments(generation: GenerationDep, query: Annotated[SegmentsQuery, Query()]
 )
 def customer(
     generation: GenerationDep,
-    user_id: Annotated[str, Path(description="The customer.", max_length=200, examples=["u1"])],
+    mask: MaskDep,
+    user_id: Annotated[str, Path(description="The customer, or its pseudonym.", max_length=200, examples=["u1"])],
     query: Annotated[CustomerQuery, Query()],
 ) -> ExactJSONResponse:
     """Recency, frequency, monetary value, scores and segment of one customer; 404 where there was no purchase in the 365 days."""
     meta = generation.meta(CUSTOMER_RFM)
     day = _day(generation, query.as_of_date, meta.delta_version)
+    wanted = mask.asked(user_id)
     rows = generation.query(
         """SELECT recency_days, frequency, monetary, r_score, f_score, m_score, segment FROM customer_rfm
            WHERE as_of_date = ? AND user_id = ?""",
-        [day, user_id],
+        [day, wanted],
     )
     if not rows:
         raise NotFoundError(f"The customer {user_id} has no purchase in the 365 days up to {day}.")
     recency, frequency, monetary, r, f, m, segment = rows[0]
     return ExactJSONResponse(
         CustomerRfm(
-            user_id=user_id,
+            user_id=mask.user_id(wanted),
             as_of_date=day,
             recency_days=recency,
             frequency=frequency,

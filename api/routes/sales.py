@@ -6,14 +6,16 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query
+import pyarrow as pa
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field, model_validator
 
-from api.deps import GenerationDep
+from api import formats
+from api.deps import AccessDep, GenerationDep
 from api.problems import responses
-from api.responses import ExactJSONResponse, Listing, Money
-from api.sums import PeriodQuery, Question, ask
-from lakehouse.tables import SALES_BY_MINUTE
+from api.responses import Listing, Money
+from api.sums import KINDS, PeriodQuery, Question, ask, sheet
+from lakehouse.tables import MONEY, SALES_BY_MINUTE, TIME
 
 router = APIRouter(tags=["sales"])
 _DIMENSIONS: tuple[Literal["country", "category"], ...] = ("country", "category")
@@ -51,39 +53,39 @@ class SalesList(Listing[Sales]):
     """A page of sales."""
 
 
+SCHEMA = pa.schema(
+    [("period_start_at", TIME), ("country", pa.string()), ("category", pa.string()), ("unit_count", pa.int64()),
+     ("line_count", pa.int64()), ("revenue", MONEY)]
+)  # fmt: skip
+
+
 @router.get(
     "/v1/sales",
     summary="Sales by period, country and category",
     response_description="A page of sales",
     response_model=SalesList,
-    responses=responses("bad-cursor", "cursor-gone", "invalid-request", "table-missing", "not-ready", "query-limit"),
+    responses={**responses(*KINDS), **formats.OPENAPI},
 )
-def sales(generation: GenerationDep, query: Annotated[SalesQuery, Query()]) -> ExactJSONResponse:
+def sales(
+    request: Request, generation: GenerationDep, access: AccessDep, query: Annotated[SalesQuery, Query()]
+) -> Response:
     """Units, order lines and revenue of accepted transactions, by event time.
 
     Rows are sorted by period, country and category. Periods without sales have no row. All pages of one answer
     come from one version of the table, whatever is sold meanwhile.
     """
     dimensions = tuple(name for name in _DIMENSIONS if name in query.group_by)
-    filters: dict[str, Sequence[str]] = {"country": query.country, "category": query.category}
-    question = Question(SALES_BY_MINUTE, query.interval, dimensions, ("unit_count", "line_count", "revenue"), filters)
-    answer = ask(generation, question, query, "/v1/sales")
-    data = []
-    for period, *values in answer.rows:
-        *names, units, lines, revenue = values
-        group = dict(zip(dimensions, names, strict=True))
-        data.append(
-            Sales(
-                period_start_at=period,
-                country=group.get("country"),
-                category=group.get("category"),
-                unit_count=units,
-                line_count=lines,
-                revenue=revenue,
-            )
-        )
-    return ExactJSONResponse(
-        SalesList(
-            data=data, next_cursor=answer.next_cursor, table_version=answer.table_version, known_at=answer.known_at
-        )
+    filters: dict[str, Sequence[str]] = {
+        "country": access.countries_for(query.country),
+        "category": query.category,
+    }
+    measures = ("unit_count", "line_count", "revenue")
+    question = Question(SALES_BY_MINUTE, query.interval, dimensions, measures, filters, scope=access.scope)
+    pinned = ask(generation, question, query, "/v1/sales")
+    return formats.respond(
+        request,
+        access,
+        pinned.meta,
+        pinned.page.version,
+        lambda: sheet(pinned.answer(), SCHEMA, _DIMENSIONS, dimensions),
     )

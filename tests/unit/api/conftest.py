@@ -23,6 +23,8 @@ from lakehouse.settings import Settings
 from lakehouse.storage import delta_uri
 from lakehouse.tables import CUSTOMER_RFM, ORDERS_BY_MINUTE, SALES_BY_MINUTE, Table
 
+from .gold import GOLD
+
 KEY = "a-key-only-for-tests"
 HEADERS = {"X-API-Key": KEY}
 DAY = datetime(2026, 3, 14, tzinfo=UTC)
@@ -102,6 +104,12 @@ class Lake:
         self.write(ORDERS_BY_MINUTE, ORDERS)
         self.write(CUSTOMER_RFM, RFM)
 
+    def fill_all(self) -> None:
+        """As `fill`, and every other table that the tests ask for."""
+        self.fill()
+        for table, rows in GOLD.items():
+            self.write(table, rows)
+
 
 def settings_in(folder: Path) -> Settings:
     return Settings(
@@ -136,10 +144,10 @@ def client(settings: Settings) -> Iterator[TestClient]:
 
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with SALES, ORDERS and RFM in its lake, and the serving files made from them."""
+    """A folder with SALES, ORDERS, RFM and all of GOLD in its lake, and the serving files made from them."""
     folder = tmp_path_factory.mktemp("template")
     settings = settings_in(folder)
-    Lake(settings).fill()
+    Lake(settings).fill_all()
     refresher = Refresher(settings)
     assert refresher.refresh()
     assert refresher.problems == {}

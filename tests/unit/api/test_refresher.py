@@ -12,8 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
 
-from api.manifest import SERVED, read_manifest
+from api.manifest import read_manifest
 from api.refresher import Refresher, run
+from api.served import SERVED
 from api.serving import Generation, Watchdog
 from lakehouse.heartbeat import read
 from lakehouse.settings import Settings
@@ -166,14 +167,16 @@ def test_a_day_materialised_again_replaces_that_day_only(settings: Settings, lak
     assert served(settings, CUSTOMER_RFM) == naive([RFM[0], *again])
 
 
-def test_a_new_day_is_added_with_its_partition_value(settings: Settings, lake: Lake, refresher: Refresher) -> None:
+def test_a_new_day_is_added_with_its_partition_value_and_the_oldest_leaves(
+    settings: Settings, lake: Lake, refresher: Refresher
+) -> None:
     lake.write(CUSTOMER_RFM, RFM)
     refresher.refresh()
     epoch = refresher.metas["customer_rfm"].epoch
     lake.write(CUSTOMER_RFM, [customer(date(2026, 3, 15), "u1", 2, 7, "700.50", "champions")])
     refresher.refresh()
     assert served(settings, CUSTOMER_RFM) == naive(
-        [*RFM, customer(date(2026, 3, 15), "u1", 2, 7, "700.50", "champions")]
+        [*RFM[1:], customer(date(2026, 3, 15), "u1", 2, 7, "700.50", "champions")]
     )
     assert refresher.metas["customer_rfm"].epoch == epoch
 
