@@ -1,0 +1,72 @@
+// Draws the charts that a page carries as JSON beside their place. Expressions are interpreted, never compiled: no eval.
+
+const views = new Map();
+
+function json(id) {
+  const holder = document.getElementById(id);
+  return holder ? JSON.parse(holder.textContent) : null;
+}
+
+function isDark() {
+  const chosen = document.documentElement.dataset.theme;
+  return chosen ? chosen === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+}
+
+// A single or layered chart fills its place, whose height the page reserved; one of several views keeps its own sizes.
+function fitted(spec) {
+  if (spec.hconcat || spec.vconcat || spec.concat || spec.facet || spec.repeat) return spec;
+  return { ...spec, width: "container", height: "container", autosize: { type: "fit", contains: "padding" } };
+}
+
+let loading;
+function runtime() {
+  if (window.vegaEmbed) return Promise.resolve();
+  loading ??= new Promise((resolve, reject) => {
+    const script = document.getElementById("vega");
+    const fail = () => reject(new Error("The chart runtime did not load"));
+    if (!script) { fail(); return; }
+    script.addEventListener("load", resolve);
+    script.addEventListener("error", fail);
+  });
+  return loading;
+}
+
+export async function draw(place, spec) {
+  const target = place.querySelector(".drawing");
+  try {
+    await runtime();
+    views.get(place)?.finalize();
+    const themes = json("chart-themes");
+    const result = await window.vegaEmbed(target, fitted(spec), {
+      ast: true, actions: false, renderer: "svg", defaultStyle: false, mode: "vega-lite",
+      config: themes[isDark() ? "dark" : "light"],
+      tooltip: { disableDefaultStyle: true, theme: "page" },
+    });
+    views.set(place, result);
+    place.dataset.state = "drawn";
+  } catch (error) {
+    place.dataset.state = "failed";
+    const words = document.createElement("p");
+    words.className = "failed";
+    words.textContent = "The chart could not be drawn. The figures are on the page.";
+    target.replaceChildren(words);
+    console.error(error);
+  }
+}
+
+export async function drawAll() {
+  for (const place of document.querySelectorAll(".chart[data-chart]")) {
+    const spec = json(place.dataset.chart);
+    if (spec) await draw(place, spec);
+  }
+}
+
+// A new specification for a chart that is on the page: kept beside it too, for the day that the colours change.
+export async function replace(id, spec, words) {
+  const holder = document.getElementById(id);
+  const place = document.querySelector(`.chart[data-chart="${CSS.escape(id)}"]`);
+  if (!holder || !place) return;
+  holder.textContent = JSON.stringify(spec);
+  place.setAttribute("aria-label", words);
+  await draw(place, spec);
+}
