@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import altair as alt
 
-from api.explorer.charts.frame import Figure, bars_height, data, framed, nothing
+from api.explorer.charts.frame import Figure, bars_height, data, framed, layered, nothing
 from api.explorer.charts.measures import measure
 from api.explorer.charts.rows import Row, Rows, rows_of
 from api.explorer.charts.theme import LIGHT, Theme
@@ -21,27 +21,35 @@ def bars(
     subtitle: str = "",
     more: tuple[str, ...] = (),
     colour: alt.Color | None = None,
+    note: str = "",
 ) -> Figure:
     """A horizontal bar of `value` for each row, labelled with `name`, longest first; `more` columns are told in the tooltip.
 
-    Names must be unique; rows without a value have no bar.
+    Names must be unique; rows without a value have no bar. The value, and that of the column `note`, are written at the bar's end.
     """
     shown, amount = title or f"{measure(value).title} by {measure(name).title.lower()}", measure(value)
-    rows = [row for row in rows_of(table, [name, value], more) if row[value] is not None]
+    rows = [row for row in rows_of(table, [name, value, *([note] if note else [])], more) if row[value] is not None]
     rows.sort(key=lambda row: -row[value])
     if not rows:
         return nothing(theme, shown)
     found = [column for column in more if column in rows[0]]
+    longest, shortest = max(0, rows[0][value]), min(0, rows[-1][value])
+    for row in rows:
+        words = amount.short(row[value])
+        row["label"], row["end"] = f"{words} · {row[note]}" if note else words, max(0, row[value])
+    # room for the words right of the longest bar
+    scale = alt.Scale(domain=[shortest, longest + 0.22 * ((longest - shortest) or 1)], nice=False)
     base = alt.Chart(data(rows)).encode(
         y=alt.Y(name, type="nominal", sort=None, axis=alt.Axis(title=None, labelLimit=200, ticks=False)),
-        x=alt.X(value, type="quantitative", axis=amount.axis()),
         tooltip=[measure(column).tooltip() for column in (name, value, *found)],
     )
-    marks = base.mark_bar(cornerRadiusEnd=2)
+    x = alt.X(value, type="quantitative", axis=amount.axis(), scale=scale)
+    marks = base.mark_bar(cornerRadiusEnd=2).encode(x=x)
     if colour is not None:
         marks = marks.encode(color=colour)
+    labels = base.mark_text(align="left", dx=5).encode(x="end:Q", text="label:N")
     words = f"Bar chart of {len(rows)} rows by {amount.label}. {_ends(rows, name, value)}"
-    return framed(marks, theme, shown, subtitle, words, bars_height(len(rows)))
+    return framed(layered(marks, labels), theme, shown, subtitle, words, bars_height(len(rows)))
 
 
 def sales_by_category(table: Rows, theme: Theme = LIGHT, title: str = "Revenue by category") -> Figure:
@@ -73,7 +81,7 @@ def stock_levels(table: Rows, theme: Theme = LIGHT, title: str = "Stock levels")
     rows = rows_of(table, ["product_id", "level", "status"], ["name", "category", "days_of_cover", "sell_rate_per_day"])
     colour = alt.Color("status:N", scale=alt.Scale(domain=STATUS), legend=alt.Legend(title="Status"))
     more = ("status", "category", "days_of_cover", "sell_rate_per_day")
-    return bars(_labelled(rows), "product", "level", theme, title, "Units on hand by status", more, colour)
+    return bars(_labelled(rows), "product", "level", theme, title, "Units on hand by status", more, colour, "status")
 
 
 def _labelled(rows: list[Row]) -> list[Row]:

@@ -10,11 +10,9 @@ import altair as alt
 Kind = Literal["money", "count", "share", "number", "time", "date", "text"]
 
 _TITLES = {
+    "anomaly_count": "Anomalies",
     "monetary": "Revenue",
     "unit_count": "Units",
-    "order_count": "Orders",
-    "session_count": "Sessions",
-    "customer_count": "Customers",
     "period_start": "Day",
     "r_score": "Recency score",
     "f_score": "Frequency score",
@@ -24,13 +22,24 @@ _TITLES = {
     "lift": "Lift",
     "support": "Support",
 }
-_UNITS = {"unit_count": "units", "level": "units", "record_count": "records", "recency_days": "days"}
+_UNITS = {"unit_count": "units", "level": "units", "recency_days": "days"}
 _MONEY = ("revenue", "amount", "monetary", "price", "_value")
 _SHARES = ("_rate", "_share", "p_alive", "support", "_growth", "_error", "coverage", "price_realisation")
 _DATES = ("date", "period_start", "period_end", "cohort_month", "day")
 _TIMES = ("minute", "second", "hour", "timestamp")
 # d3's letters for thousands and more, but B for a thousand million as English has it
 _SHORT = "replace(format(datum.value, '{}'), 'G', 'B')"
+_CLOCK = alt.Dict(
+    year="%Y",
+    quarter="%b",
+    month="%b",
+    week="%-d %b",
+    date="%-d %b",
+    day="%-d %b",
+    hours="%H:%M",
+    minutes="%H:%M",
+    seconds="%H:%M:%S",
+)
 _LETTERS = ((1e9, "B"), (1e6, "M"), (1e3, "k"))
 _FORMATS: dict[Kind, tuple[str, str]] = {  # in tooltips, on axes
     "money": ("$,.2f", "$~s"),
@@ -66,6 +75,15 @@ class Measure:
         """The axis of the measure's values: title with unit, short labels."""
         return alt.Axis(title=self.label, labelExpr=_SHORT.format(_FORMATS[self.kind][1]), tickCount=5, **options)
 
+    def when(self, title: str, **options: Any) -> alt.X:
+        """The axis of the measure's times: UTC, by a clock of 24 hours."""
+        return alt.X(
+            self.column,
+            type="temporal",
+            scale=alt.Scale(type="utc"),
+            axis=alt.Axis(title=title, format=_CLOCK, **options),
+        )
+
     def legend(self) -> alt.Legend:
         return alt.Legend(title=self.label, format=_FORMATS[self.kind][1])
 
@@ -76,7 +94,7 @@ class Measure:
             return alt.Tooltip(
                 self.column,
                 type="temporal",
-                title=f"{name}",
+                title=name,
                 timeUnit="utcyearmonthdatehoursminutes",
                 format="%-d %b %Y %H:%M",
             )
@@ -93,7 +111,7 @@ class Measure:
         if value is None:
             return "no value"
         if self.kind == "money":
-            return f"${value:,.2f}"
+            return f"{'-' if value < 0 else ''}${abs(value):,.2f}"
         if self.kind == "share":
             return f"{value:.1%}"
         number = f"{value:,.3f}".rstrip("0").rstrip(".") if value % 1 else f"{value:,.0f}"
@@ -103,13 +121,16 @@ class Measure:
         """`value` in a few characters, for labels."""
         if self.kind == "share":
             return f"{value:.0%}"
-        size, letter = next(((n, one) for n, one in _LETTERS if abs(value) >= n), (1, ""))
-        return ("$" if self.kind == "money" else "") + f"{value / size:,.3g}".removesuffix(".0") + letter
+        size, letter = next(((n, one) for n, one in _LETTERS if abs(value) >= n), (1.0, ""))
+        scaled = value / size
+        number = f"{scaled:,.{0 if abs(scaled) >= 100 else 1}f}".removesuffix(".0")
+        return f"{'-' if value < 0 else ''}{'$' if self.kind == 'money' else ''}{number.removeprefix('-')}{letter}"
 
 
 def measure(column: str) -> Measure:
     """How `column` is read."""
-    title = _TITLES.get(column) or column.removesuffix("_count").replace("_", " ").capitalize()
+    words = f"{column.removesuffix('_count')}s" if column.endswith("_count") else column
+    title = _TITLES.get(column) or words.replace("_", " ").capitalize()
     kind = kind_of(column)
     units: dict[Kind, str] = {"money": "USD", "time": "UTC", "date": "UTC"}
     return Measure(column, title, kind, units.get(kind) or _UNITS.get(column, ""))

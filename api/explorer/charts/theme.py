@@ -31,8 +31,6 @@ class Theme:
     @property
     def config(self) -> dict[str, Any]:
         """Vega-Lite's `config` of this theme."""
-        text = {"font": FONT, "fill": self.ink, "fontSize": 12}
-        first, warning = self.palette[0], self.palette[1]
         return {
             "background": self.surface,
             "font": FONT,
@@ -58,6 +56,7 @@ class Theme:
                 "titleFontSize": 12,
                 "titleFontWeight": "normal",
                 "labelOverlap": True,
+                "labelSeparation": 8,
             },
             "legend": {
                 "orient": "top",
@@ -67,9 +66,10 @@ class Theme:
                 "titleFontSize": 12,
                 "titleFontWeight": "normal",
                 "symbolStrokeWidth": 2,
+                "symbolOpacity": 1,
             },
-            "mark": {"color": first},
-            "text": text,
+            "mark": {"color": self.palette[0]},
+            "text": {"font": FONT, "color": self.ink, "fontSize": 12},
             "range": {
                 "category": list(self.palette),
                 "ramp": list(self.ramp),
@@ -77,12 +77,9 @@ class Theme:
                 "ordinal": list(self.ramp),
             },
             "style": {
-                "land": {"fill": self.land, "stroke": self.surface, "strokeWidth": 1},
-                "graticule": {"stroke": self.grid, "strokeWidth": 0.5, "filled": False},
-                "rule": {"stroke": self.muted, "strokeWidth": 1},
-                "quiet": {**text, "fill": self.muted},
-                "message": {**text, "fill": self.muted, "fontSize": 14, "align": "center"},
-                "warning": {"stroke": warning, "strokeWidth": 1.5, "strokeDash": [6, 4]},
+                "land": {"color": self.land, "stroke": self.surface, "strokeWidth": 1},
+                "graticule": {"color": self.grid, "strokeWidth": 0.5, "filled": False},
+                "message": {"color": self.muted, "fontSize": 14, "align": "center"},
             },
         }
 

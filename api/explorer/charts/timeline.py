@@ -9,6 +9,13 @@ from api.explorer.charts.measures import Measure, measure
 from api.explorer.charts.rows import ChartError, Row, Rows, distinct, rows_of
 from api.explorer.charts.theme import LIGHT, Theme
 
+# A bar is as wide as the unit that its column is called by
+_UNITS = {
+    "second": "utcyearmonthdatehoursminutesseconds",
+    "minute": "utcyearmonthdatehoursminutes",
+    "hour": "utcyearmonthdatehours",
+}
+_UNITS |= dict.fromkeys(("date", "day", "sales_date", "period_start"), "utcyearmonthdate")
 MOST_SERIES = 6  # as many colours as people tell apart
 
 
@@ -42,7 +49,7 @@ def over_time(
         "bar": chart.mark_bar(),
     }
     drawn = marks[kind].encode(
-        x=alt.X(time, type="temporal", scale=alt.Scale(type="utc"), axis=alt.Axis(title="Time (UTC)", grid=False)),
+        x=_when(when, kind),
         y=alt.Y(value, type="quantitative", axis=amount.axis(), stack=None if kind == "line" else "zero"),
         tooltip=[when.tooltip(), *([measure(series).tooltip()] if series else []), amount.tooltip()],
     )
@@ -75,14 +82,21 @@ def anomalies(table: Rows, theme: Theme = LIGHT, title: str = "Anomalies") -> Fi
         alt.Chart(data(rows))
         .mark_circle(opacity=0.7)
         .encode(
-            x=alt.X("event_at:T", scale=alt.Scale(type="utc"), axis=alt.Axis(title="Event time (UTC)")),
-            y=alt.Y("detector:N", sort=detectors, axis=alt.Axis(title=None, grid=True, labelLimit=200)),
+            x=measure("event_at").when("Event time (UTC)"),
+            y=alt.Y(
+                "detector:N", sort=detectors, axis=alt.Axis(title=None, grid=True, labelLimit=200, labelPadding=12)
+            ),
             size=alt.Size("score:Q", scale=alt.Scale(domain=[0, 1], range=[20, 160]), legend=alt.Legend(title="Score")),
             tooltip=[measure("event_at").tooltip("Event time (UTC)"), *[measure(column).tooltip() for column in told]],
         )
     )
     words = f"{len(rows)} findings of {len(detectors)} detectors on a time line: {', '.join(detectors)}."
     return framed(drawn, theme, title, "One circle for each finding, larger is surer", words, 40 + 36 * len(detectors))
+
+
+def _when(time: Measure, kind: str) -> alt.X:
+    axis = time.when("Time (UTC)", grid=False)
+    return axis.timeUnit(_UNITS[time.column]) if kind == "bar" and time.column in _UNITS else axis
 
 
 def few_enough(rows: list[Row], series: str) -> None:

@@ -49,7 +49,7 @@ def _series(rows: list[Row], name: str, *columns: str) -> alt.Chart:
         if row.get(columns[0]) is not None
     ]
     chart: alt.Chart = alt.Chart(data(drawn)).encode(
-        x=alt.X("period_start:T", scale=alt.Scale(type="utc"), axis=alt.Axis(title="First day (UTC)", grid=False)),
+        x=measure("period_start").when("First day (UTC)", grid=False),
         y=alt.Y(columns[0], type="quantitative", axis=measure("revenue").axis()),
         color=_colour(),
         tooltip=[
