@@ -26,7 +26,7 @@ from api.desk.rules import load_rules
 from api.desk.tables import alerts
 from api.errors import ConflictError, CursorError, DeskAwayError, NotFoundError
 from lakehouse.errors import GlobalMartError
-from lakehouse.settings import CHECKOUT, Settings, load_settings
+from lakehouse.settings import CHECKOUT, Settings
 
 
 def _now() -> datetime:
@@ -34,7 +34,7 @@ def _now() -> datetime:
 
 
 class AlertDesk:
-    """Opened at the first request for it, with the desk's own account: PostgreSQL may come later than the API."""
+    """Opened at the first request for it, with the API's own account: PostgreSQL may come later than the API."""
 
     def __init__(self, settings: Settings, key: bytes, now: Callable[[], datetime] = _now) -> None:
         """`key` signs the cursors."""
@@ -111,12 +111,8 @@ class AlertDesk:
         """Raises DeskAwayError where no account is set up."""
         with self._lock:
             if self._desk is None:
-                secret = self._settings.secrets_dir / "desk.env"
-                settings = (
-                    load_settings("desk", state_dir=self._settings.state_dir) if secret.exists() else self._settings
-                )
-                rules = load_rules(CHECKOUT / settings.alert_rules)
-                self._desk = Desk(connect(settings), rules, frozenset(ways(settings, rules)))
+                rules = load_rules(CHECKOUT / self._settings.alert_rules)
+                self._desk = Desk(connect(self._settings), rules, frozenset(ways(self._settings, rules)))
             return self._desk
 
     def _cursor(self, at: datetime, alert_id: str, question: str) -> str:

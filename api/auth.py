@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from functools import partial
 from typing import Protocol
 from urllib.parse import quote
 
@@ -30,6 +31,8 @@ OPEN_PREFIXES = ("/docs/", "/explorer/static/")
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 # A key that was issued a moment ago is looked for at most so long.
 _LOOK_SECONDS = 2.0
+# Keys that are made up must not keep others waiting: beyond these, an unknown key is looked for in memory alone.
+_MOST_WAITING = 8
 
 # These put the schemes into the OpenAPI document; the middleware below does the checking, so no route can forget it.
 header_scheme = APIKeyHeader(
@@ -65,22 +68,36 @@ class Keeper:
     def __init__(self, ring: KeyRing) -> None:
         self._ring = ring
         self._look: asyncio.Future[None] | None = None
+        self._waiting = 0
 
     async def find(self, key: str) -> Access:
         """The rights of `key`. Raises KeyRefusedError and KeysAwayError."""
-        if self._ring.may_be_new(key):
-            if self._look is None or self._look.done():  # one look for all who wait
-                self._look = asyncio.ensure_future(asyncio.to_thread(self._ring.look_again))
-            await asyncio.wait({self._look}, timeout=_LOOK_SECONDS)
+        if self._ring.may_be_new(key) and self._waiting < _MOST_WAITING:
+            self._waiting += 1
+            try:
+                # One look for all who wait; the one that is under way may have begun before the key was issued.
+                if not await self._looked() and self._ring.may_be_new(key):
+                    await self._looked()
+            finally:
+                self._waiting -= 1
         return self._ring.find(key)
+
+    async def _looked(self) -> bool:
+        """Wait for a look; whether it began for this caller."""
+        is_mine = self._look is None or self._look.done()
+        if self._look is None or self._look.done():
+            self._look = asyncio.ensure_future(asyncio.to_thread(self._ring.look_again))
+        await asyncio.wait({self._look}, timeout=_LOOK_SECONDS)
+        return is_mine
 
 
 class Authenticate:
     """Answers 401 to any request without a good key or session, also for paths that do not exist: default is deny.
 
-    The caller's rights go along as `request.state.access`; with a session also `request.state.session` and
-    `request.state.csrf_token`. A page asked for in a browser leads to the sign-in. Whatever a session changes needs its token,
-    as the header X-CSRF-Token or a form's field csrf_token (403). Each change is in the audit log before it is made.
+    The caller's rights go along as `request.state.access`, and `request.state.is_good` is to be asked now and then by what
+    answers for long; with a session there are also `request.state.session` and `request.state.csrf_token`. A page asked for
+    in a browser leads to the sign-in. Whatever a session changes needs its token, as the header X-CSRF-Token or a form's
+    field csrf_token (403). Each change is in the audit log before it is made.
     """
 
     def __init__(self, app: ASGIApp, keeper: Keeper, ring: KeyRing, sessions: Sessions, audit: Audit) -> None:
@@ -109,6 +126,7 @@ class Authenticate:
                 session = self.session(headers)
                 state["access"] = self._ring.of_session(session.session_id, session.key_id)
                 state["session"], state["csrf_token"] = session, session.csrf_token
+            state["is_good"] = partial(self._ring.is_good, state["access"], "" if keys else session.session_id)
         except KeyRefusedError as error:
             await _refusal(scope, headers, str(error))(scope, receive, send)
             return

@@ -71,7 +71,9 @@ def apply_users(settings: Settings) -> None:
     root = read_pairs(minio_root_file(settings))
     address = f"127.0.0.1:{settings.s3_port}"
     user, password = root["MINIO_ROOT_USER"], root["MINIO_ROOT_PASSWORD"]
-    secrets: dict[str, str] = {name: read_pairs(settings.secrets_dir / f"{name}.env")["GLOBALMART_S3_SECRET_KEY"] for name in SERVICES}
+    secrets: dict[str, str] = {
+        name: read_pairs(settings.secrets_dir / f"{name}.env")["GLOBALMART_S3_SECRET_KEY"] for name in SERVICES
+    }
     secrets[settings.s3_access_key] = settings.s3_secret_key.get_secret_value()
     try:
         client = Minio(address, access_key=user, secret_key=password, secure=False, region=settings.s3_region)

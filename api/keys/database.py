@@ -30,6 +30,7 @@ def connect(settings: Settings) -> Engine | None:
         pool_size=2,
         max_overflow=0,
         pool_timeout=3,
+        pool_pre_ping=True,  # PostgreSQL may have been away since
         # Whoever waits for this is a request, or the look for revoked keys: better an error than a long wait.
         connect_args={
             "connect_timeout": 2,

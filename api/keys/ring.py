@@ -104,6 +104,16 @@ class KeyRing:
             raise KeyRefusedError("The API key of this session is not known any more.")
         return self._good(key)
 
+    def is_good(self, access: Access, session_id: str = "") -> bool:
+        """Whether an answer that goes on for long, to `access` by its key or by a session, may go on."""
+        try:
+            self.of_session(session_id, access.key_id)
+        except KeyRefusedError:
+            return False
+        except KeysAwayError:
+            return True
+        return True
+
     def end_session(self, session_id: str, expires_at: datetime) -> None:
         """Refuse a session from now on; other workers learn of it at their next looks, once PostgreSQL has it."""
         self._ending[session_id] = expires_at
@@ -114,10 +124,9 @@ class KeyRing:
             self._look()
 
     def look_again(self) -> None:
-        """As `look`, unless that was a moment ago: wrong keys must not become a load on PostgreSQL."""
-        with self._lock:
-            if time.monotonic() - self._looked > _LOOK_AGAIN_SECONDS:
-                self._look()
+        """As `look`, but not sooner than a moment after the last one: wrong keys must not become a load on PostgreSQL."""
+        self._stopped.wait(max(0.0, self._looked + _LOOK_AGAIN_SECONDS - time.monotonic()))
+        self.look()
 
     def _look(self) -> None:
         if self._store is None:

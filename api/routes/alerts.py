@@ -10,7 +10,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from api.access import Role
 from api.alerts import AlertDesk
-from api.deps import AccessDep, AuditDep, MaskDep, requires
+from api.deps import AccessDep, MaskDep, requires
 from api.personal import Mask
 from api.problems import responses
 from api.responses import ExactJSONResponse
@@ -170,10 +170,9 @@ def alert(request: Request, access: AccessDep, mask: MaskDep, alert_id: AlertId)
     responses=responses(*_CHANGE),
 )
 def acknowledge_alert(
-    request: Request, access: AccessDep, mask: MaskDep, audit: AuditDep, alert_id: AlertId, body: Note
+    request: Request, access: AccessDep, mask: MaskDep, alert_id: AlertId, body: Note
 ) -> ExactJSONResponse:
     """Say that you look after it; ends a snooze. The key's name stands in the alert's history."""
-    audit.request("change", request.scope, access)
     found = _desk(request).acknowledge(alert_id, access, body.note)
     return ExactJSONResponse(AlertDetail(**shown(found, mask)))
 
@@ -187,10 +186,9 @@ def acknowledge_alert(
     responses=responses(*_CHANGE),
 )
 def snooze_alert(
-    request: Request, access: AccessDep, mask: MaskDep, audit: AuditDep, alert_id: AlertId, body: Snooze
+    request: Request, access: AccessDep, mask: MaskDep, alert_id: AlertId, body: Snooze
 ) -> ExactJSONResponse:
     """Say nothing of it before a moment; should it come again after that, it opens again."""
-    audit.request("change", request.scope, access)
     found = _desk(request).snooze(alert_id, access, body.until, body.note)
     return ExactJSONResponse(AlertDetail(**shown(found, mask)))
 
@@ -204,10 +202,9 @@ def snooze_alert(
     responses=responses(*_CHANGE),
 )
 def resolve_alert(
-    request: Request, access: AccessDep, mask: MaskDep, audit: AuditDep, alert_id: AlertId, body: Resolution
+    request: Request, access: AccessDep, mask: MaskDep, alert_id: AlertId, body: Resolution
 ) -> ExactJSONResponse:
     """Say that it is over, and why; the same trouble later is a new alert."""
-    audit.request("change", request.scope, access)
     found = _desk(request).resolve(alert_id, access, body.note)
     return ExactJSONResponse(AlertDetail(**shown(found, mask)))
 

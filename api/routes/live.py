@@ -20,7 +20,7 @@ from lakehouse.errors import GlobalMartError
 router = APIRouter(tags=["operations"])
 _LOOK_SECONDS = 0.25
 _PING_SECONDS = 15
-# A stream ends after this time and the browser asks again: so a key that was revoked or has expired does not go on reading.
+# A stream ends after this time and the browser asks again: so it does not go on for somebody who has left.
 _LONGEST_SECONDS = 300.0
 
 
@@ -63,7 +63,7 @@ async def _events(request: Request, serving: Serving, access: Access) -> AsyncIt
     loop = asyncio.get_running_loop()
     ends_at = loop.time() + _LONGEST_SECONDS
     told = -1
-    while loop.time() < ends_at and not await request.is_disconnected():
+    while loop.time() < ends_at and request.state.is_good() and not await request.is_disconnected():
         try:
             generation = serving.current()
             if generation.manifest.sequence != told:

@@ -24,7 +24,7 @@ def prepare_refresher(settings: Settings) -> Launch:  # noqa: ARG001
 def prepare_api(settings: Settings) -> Launch:
     command = [
         sys.executable, "-m", "uvicorn", "--factory", "api.app:create_app",
-        "--host", "127.0.0.1", "--port", str(settings.api_port), "--no-server-header", "--log-level", "warning",
+        "--host", "127.0.0.1", "--port", str(settings.api_port), "--no-server-header", "--no-proxy-headers", "--log-level", "warning",
     ]  # fmt: skip
     if settings.api_tls_certificate and settings.api_tls_key:
         command += ["--ssl-certfile", str(settings.api_tls_certificate), "--ssl-keyfile", str(settings.api_tls_key)]
