@@ -138,7 +138,10 @@ def opened(chromium: Browser, server: str, cookies: list[Any]) -> Iterator[Opene
     contexts: list[BrowserContext] = []
     complaints: list[str] = []
 
-    def open_(path: str, size: str = "desktop", scheme: str = "light", signed_in: bool = True) -> Page:
+    def open_(
+        path: str, size: str = "desktop", scheme: str = "light", signed_in: bool = True, but: str = "nothing of it"
+    ) -> Page:
+        """`but` is what the page may complain of."""
         width, height = SIZES[size]
         context = chromium.new_context(
             viewport={"width": width, "height": height},
@@ -150,7 +153,7 @@ def opened(chromium: Browser, server: str, cookies: list[Any]) -> Iterator[Opene
         if signed_in:
             context.add_cookies(cookies)
         page = context.new_page()
-        page.on("console", lambda said: complaints.append(said.text) if said.type in {"error", "warning"} else None)
+        page.on("console", lambda said: _said(complaints, said, but))
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("requestfailed", lambda request: _failed(complaints, request))
         page.goto(f"{server}{path}")
@@ -160,6 +163,11 @@ def opened(chromium: Browser, server: str, cookies: list[Any]) -> Iterator[Opene
     for context in contexts:
         context.close()
     assert complaints == []
+
+
+def _said(complaints: list[str], said: Any, but: str) -> None:
+    if said.type in {"error", "warning"} and but not in said.text:
+        complaints.append(said.text)
 
 
 def _failed(complaints: list[str], request: Any) -> None:

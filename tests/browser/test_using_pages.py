@@ -19,7 +19,7 @@ from .conftest import Opened, drawn
 
 
 def test_signing_in_leads_on_and_signing_out_back(opened: Opened) -> None:
-    page = opened("/explorer/books", signed_in=False)
+    page = opened("/explorer/books", signed_in=False, but="401 (Unauthorized)")
     page.get_by_label("API key").fill("gm_wrong")
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("alert")).to_be_visible()
@@ -98,10 +98,8 @@ def test_what_happens_is_on_the_live_page_seconds_later(opened: Opened, shop_set
     before = orders.inner_text()
     lake, refresher = Lake(shop_settings), Refresher(shop_settings)
     minute = NOW + timedelta(minutes=1)
-    lake.write(
-        ORDERS_BY_MINUTE,
-        [row(ORDERS_BY_MINUTE, minute=minute, country="DE", payment_method="paypal", order_count=500, revenue=usd(9000), batch_id=2, known_at=minute)],
-    )  # fmt: skip
+    order = {"minute": minute, "country": "DE", "payment_method": "paypal", "order_count": 500, "revenue": usd(9000)}
+    lake.write(ORDERS_BY_MINUTE, [row(ORDERS_BY_MINUTE, **order, batch_id=2, known_at=minute)])
     lake.write(ANOMALIES, [anomaly("a-new", "card_testing", "u0000042", "DE", minute)])
     assert refresher.refresh()
     expect(page.locator("#anomalies li").first).to_contain_text("u0000042", timeout=10_000)

@@ -36,14 +36,14 @@ def live(request: Request, generation: GenerationDep, access: AccessDep, mask: M
 
 
 @router.get("/explorer/live/events")
-async def events(serving: ServingDep, access: AccessDep, mask: MaskDep) -> EventSourceResponse:
-    """One event `figures` now and after each change of the serving files, at most every two seconds; ends after five minutes."""
-    return EventSourceResponse(_changes(serving, access, mask), ping=15)
+async def events(request: Request, serving: ServingDep, access: AccessDep, mask: MaskDep) -> EventSourceResponse:
+    """One event `figures` now and after each change of the serving files, at most every two seconds; ends with the key or after five minutes."""
+    return EventSourceResponse(_changes(request, serving, access, mask), ping=15)
 
 
-async def _changes(serving: Serving, access: Access, mask: Mask) -> AsyncIterator[ServerSentEvent]:
+async def _changes(request: Request, serving: Serving, access: Access, mask: Mask) -> AsyncIterator[ServerSentEvent]:
     seen, sent_at, ends_at = -1, 0.0, time.monotonic() + _LONGEST_SECONDS
-    while (now := time.monotonic()) < ends_at:
+    while (now := time.monotonic()) < ends_at and request.state.is_good():
         try:
             generation = serving.current()
             if generation.manifest.sequence != seen and now - sent_at >= _LEAST_SECONDS:

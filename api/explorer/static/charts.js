@@ -32,24 +32,32 @@ function runtime() {
 }
 
 export async function draw(place, spec) {
-  const target = place.querySelector(".drawing");
+  // The new drawing is made behind the old one and takes its place when it is whole: nothing flickers.
+  const old = place.querySelector(".drawing");
+  const target = document.createElement("div");
+  target.className = "drawing next";
+  target.setAttribute("aria-hidden", "true");
+  place.append(target);
   try {
     await runtime();
-    views.get(place)?.finalize();
     const themes = json("chart-themes");
     const result = await window.vegaEmbed(target, fitted(spec), {
       ast: true, actions: false, renderer: "svg", defaultStyle: false, mode: "vega-lite",
       config: themes[isDark() ? "dark" : "light"],
       tooltip: { disableDefaultStyle: true, theme: "page" },
     });
+    views.get(place)?.finalize();
     views.set(place, result);
+    target.classList.remove("next");
+    old.replaceWith(target);
     place.dataset.state = "drawn";
   } catch (error) {
+    target.remove();
     place.dataset.state = "failed";
     const words = document.createElement("p");
     words.className = "failed";
     words.textContent = "The chart could not be drawn. The figures are on the page.";
-    target.replaceChildren(words);
+    old.replaceChildren(words);
     console.error(error);
   }
 }
