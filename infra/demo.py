@@ -177,6 +177,7 @@ def _table(*titles: str) -> Table:
 
 def _addresses(settings: Settings) -> None:
     lines = {
+        "Explorer (sign in with the key)": f"{settings.api_url}/explorer",
         "REST API, with examples": f"{settings.api_url}/docs",
         "its key (header X-API-Key)": settings.api_key.get_secret_value(),
         "data quality, with that key": f"{settings.api_url}/quality/",
