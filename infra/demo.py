@@ -177,9 +177,9 @@ def _table(*titles: str) -> Table:
 
 def _addresses(settings: Settings) -> None:
     lines = {
-        "Explorer (sign in with the key)": f"{settings.api_url}/explorer",
         "REST API, with examples": f"{settings.api_url}/docs",
         "its key (header X-API-Key)": settings.api_key.get_secret_value(),
+        "web explorer, with that key": f"{settings.api_url}/explorer",
         "data quality, with that key": f"{settings.api_url}/quality/",
         "Dagster": f"http://127.0.0.1:{settings.dagster_port}",
         "Kafka": settings.kafka_bootstrap_servers,
