@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from api.explorer.charts import THEMES, Figure
 from api.explorer.figures.reading import Row
+from api.explorer.formats import words
 
 _MOST_KEPT = 200
 _kept: OrderedDict[tuple[str, str], Drawn] = OrderedDict()
@@ -52,13 +53,18 @@ def drawn(name: str, rows: list[Row], chart: Callable[[list[Row]], Figure]) -> D
     return made
 
 
+def named(rows: list[Row], column: str) -> list[Row]:
+    """The rows with the names in `column` in words, as the rest of the page has them."""
+    return [{**row, column: words(row[column])} for row in rows]
+
+
 def of_figure(name: str, figure: Figure) -> Drawn:
     # What the chart functions make is tested to be valid: validating it again would cost more than the page.
     spec: dict[str, Any] = figure.to_dict(validate=False)
-    words = spec.pop("description", "")
+    told = spec.pop("description", "")
     for given in ("title", "config", "$schema"):
         spec.pop(given, None)
-    return Drawn(f"chart-{name}", spec, words)
+    return Drawn(f"chart-{name}", spec, told)
 
 
 def embedded(value: Any) -> Markup:

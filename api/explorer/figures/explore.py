@@ -96,7 +96,8 @@ def explore(generation: Generation, access: Access, asked: Asked) -> Found:
     subject = MEASURES[asked.measure]
     meta = generation.meta(subject.table)
     end = asked.end or default_end(generation, subject.table)
-    start = asked.start or end - DEFAULT_SPAN
+    # From midnight on: a day that is cut would look like a fall.
+    start = asked.start or (end - DEFAULT_SPAN).replace(hour=0, minute=0, second=0, microsecond=0)
     has_time = "time" in (asked.by, asked.split)
     interval: Interval = asked.interval if has_time else "day"
     named = tuple(name for name in asked.dimensions if name != asked.interval)

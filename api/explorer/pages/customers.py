@@ -11,7 +11,7 @@ from starlette.responses import RedirectResponse
 from api.access import Role
 from api.deps import AccessDep, GenerationDep, MaskDep, requires
 from api.explorer import charts
-from api.explorer.drawing import drawn
+from api.explorer.drawing import drawn, named
 from api.explorer.figures import customers as figures
 from api.explorer.figures.reading import Part, part
 from api.explorer.pages.paging import paging
@@ -44,7 +44,9 @@ def customers(
         "Customers",
         _PATH,
         segments=segments,
-        segments_chart=Part(drawn("segments", segments.value or [], charts.segments), segments.problem),
+        segments_chart=Part(
+            drawn("segments", named(segments.value or [], "segment"), charts.segments), segments.problem
+        ),
         cohorts=part(lambda: drawn("cohorts", figures.cohorts(generation, access), charts.cohorts)),
         members=Part(rows, members.problem),
         segment=segment,

@@ -10,7 +10,7 @@ from starlette.responses import RedirectResponse
 from api.access import Access, Role
 from api.deps import AccessDep, GenerationDep, MaskDep, requires
 from api.explorer import charts
-from api.explorer.drawing import drawn
+from api.explorer.drawing import drawn, named
 from api.explorer.figures import alerts, customers
 from api.explorer.figures import dashboard as figures
 from api.explorer.figures import stock as stocks
@@ -62,7 +62,9 @@ def dashboard(
         countries=countries,
         map=Part(drawn("map", countries.value or [], charts.sales_map), countries.problem),
         categories=categories,
-        segments=part(lambda: drawn("segments", customers.segments(generation, access), charts.segments)),
+        segments=part(
+            lambda: drawn("segments", named(customers.segments(generation, access), "segment"), charts.segments)
+        ),
         products=part(lambda: figures.top_products(generation, access)),
     )
 

@@ -16,7 +16,7 @@ from api.access import Access, Role
 from api.deps import AccessDep, GenerationDep, MaskDep, ServingDep, requires
 from api.errors import ServingError
 from api.explorer import charts, formats
-from api.explorer.drawing import Drawn, drawn
+from api.explorer.drawing import Drawn, drawn, named
 from api.explorer.figures import live as figures
 from api.explorer.figures.reading import Part, Row, part
 from api.explorer.view import PageRoute, page
@@ -70,7 +70,11 @@ def _figures(generation: Generation, access: Access, mask: Mask) -> dict[str, An
 
 
 def _rates_chart(points: list[Row]) -> Drawn | None:
-    return drawn("rates", points, lambda rows: charts.over_time(rows, "second", "records_per_second", "topic", "area"))
+    return drawn(
+        "rates",
+        named(points, "topic"),
+        lambda rows: charts.over_time(rows, "second", "records_per_second", "topic", "area"),
+    )
 
 
 def _sales_chart(minutes: list[Row]) -> Drawn | None:
