@@ -18,15 +18,15 @@ function fitted(spec) {
   return { ...spec, width: "container", height: "container", autosize: { type: "fit", contains: "padding" } };
 }
 
+// The runtime is large: it comes after the page, and only where there is something to draw.
 let loading;
 function runtime() {
-  if (window.vegaEmbed) return Promise.resolve();
   loading ??= new Promise((resolve, reject) => {
-    const script = document.getElementById("vega");
-    const fail = () => reject(new Error("The chart runtime did not load"));
-    if (!script) { fail(); return; }
+    const script = document.createElement("script");
+    script.src = document.querySelector('meta[name="chart-runtime"]').content;
     script.addEventListener("load", resolve);
-    script.addEventListener("error", fail);
+    script.addEventListener("error", () => reject(new Error("The chart runtime did not load")));
+    document.head.append(script);
   });
   return loading;
 }
