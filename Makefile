@@ -29,9 +29,11 @@ lint: setup ## ruff and mypy
 	@$(VENV)/mypy
 
 test: lint ## All tests but the long ones, on two throw-away stacks side by side
+	@$(VENV)/python -m infra.setup chromium
 	@$(VENV)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not long"
 
 test-long: setup ## The long tests: chaos, soak, full fuzz
+	@$(VENV)/python -m infra.setup chromium
 	@$(VENV)/pytest -m long
 
 bench: setup ## All benchmarks, each beside its peer

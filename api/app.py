@@ -16,6 +16,7 @@ from api.alerts import AlertDesk
 from api.audit import Audit
 from api.bodies import LimitRequests
 from api.deps import check_declared, requires
+from api.explorer.install import install as install_explorer
 from api.headers import SecurityHeaders
 from api.keys.database import connect
 from api.keys.ring import KeyRing
@@ -77,6 +78,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     # The pages show rows of all countries.
     app.include_router(quality.router, dependencies=[requires(Role.viewer, all_countries=True)])
     app.include_router(v1.router)
+    install_explorer(app)
     check_declared(app)
     openapi.install(app)
     return app

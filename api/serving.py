@@ -61,19 +61,20 @@ class Generation:
     def __init__(self, folder: Path, manifest: Manifest, memory_gb: float, watchdog: Watchdog) -> None:
         """Raises ServingFileError when a file of the set is missing or damaged."""
         self.manifest = manifest
+        self.files = _files(folder, manifest)
         self.opened_at = datetime.now(UTC)
         self.watchdog = watchdog
         self._lock = threading.Lock()
         self._newest: dict[str, datetime | None] = {}
         try:
             # Two generations live side by side during a swap, so each gets half of the memory.
-            self._con = _open(folder, manifest, memory_gb / 2)
+            self._con = _open(self.files, memory_gb / 2)
             rows = self._con.execute(f"SELECT {', '.join(META_COLUMNS)} FROM live.{META_TABLE}").fetchall()  # noqa: S608
             self.metas = {meta.name: meta for meta in (TableMeta(*row) for row in rows)}
             live = "SELECT table_name FROM duckdb_tables() WHERE database_name = 'live'"
             self._in_live = {name for (name,) in self._con.execute(live).fetchall()}
             for name in self.metas:
-                self._con.execute(f'CREATE VIEW "{name}" AS {self._select(name)}')
+                self._con.execute(f'CREATE VIEW "{name}" AS {self.select(name)}')
             self._con.execute("SET enable_external_access = false")
             self._con.execute("SET lock_configuration = true")
         except duckdb.Error as error:
@@ -94,9 +95,10 @@ class Generation:
         `version` is not older than the table's `loaded_version`. Raises TableMissingError.
         """
         meta = self.meta(table)
-        return f'"{table.name}"' if version >= meta.delta_version else f"({self._select(table.name, version)})"
+        return f'"{table.name}"' if version >= meta.delta_version else f"({self.select(table.name, version)})"
 
-    def _select(self, name: str, version: int | None = None) -> str:
+    def select(self, name: str, version: int | None = None) -> str:
+        """The SELECT of `rows`, by the names under which `files` are attached."""
         until = f"{VERSION_COLUMN} <= {version:d}" if version is not None else "true"
         live, base = f'live."{name}"', f'base_{name}."{name}"'
         there = {live: name in self._in_live, base: name in self.manifest.bases}
@@ -149,7 +151,13 @@ class Generation:
         return self._newest[table.name]
 
 
-def _open(folder: Path, manifest: Manifest, memory_gb: float) -> duckdb.DuckDBPyConnection:
+def _files(folder: Path, manifest: Manifest) -> dict[str, Path]:
+    """The files of a set by the names under which statements attach them."""
+    bases = {f"base_{table}": folder / name for table, name in manifest.bases.items()}
+    return {"live": folder / manifest.live, **bases}
+
+
+def _open(files: dict[str, Path], memory_gb: float) -> duckdb.DuckDBPyConnection:
     config: dict[str, Any] = {
         "memory_limit": f"{int(memory_gb * _GIB)}B",
         "threads": "2",
@@ -158,8 +166,8 @@ def _open(folder: Path, manifest: Manifest, memory_gb: float) -> duckdb.DuckDBPy
         "autoload_known_extensions": "false",
     }
     con = duckdb.connect(":memory:", config=config)
-    for alias, name in [("live", manifest.live), *((f"base_{table}", name) for table, name in manifest.bases.items())]:
-        path = str(folder / name).replace("'", "''")
+    for alias, file in files.items():
+        path = str(file).replace("'", "''")
         con.execute(f"ATTACH '{path}' AS \"{alias}\" (READ_ONLY)")
     return con
 

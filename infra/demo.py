@@ -179,6 +179,7 @@ def _addresses(settings: Settings) -> None:
     lines = {
         "REST API, with examples": f"{settings.api_url}/docs",
         "its key (header X-API-Key)": settings.api_key.get_secret_value(),
+        "web explorer, with that key": f"{settings.api_url}/explorer",
         "data quality, with that key": f"{settings.api_url}/quality/",
         "Dagster": f"http://127.0.0.1:{settings.dagster_port}",
         "Kafka": settings.kafka_bootstrap_servers,

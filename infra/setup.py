@@ -1,4 +1,7 @@
-"""What set-up installs beside the Python packages: Java, jars, MinIO. `python -m infra.setup [minio]`, standard library only."""
+"""What set-up installs beside the Python packages: Java, jars, MinIO; for the tests Chromium too.
+
+`python -m infra.setup [minio|chromium]`, standard library only.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import signal
 import sys
 
 from infra.cache import cache_dir
+from infra.chromium import ensure_chromium
 from infra.ivy import ensure_jars, jars_folder
 from infra.java import ensure_java
 from infra.minio_server import ensure_minio, minio_binary
@@ -42,6 +46,8 @@ def main() -> int:
     try:
         if sys.argv[1:] == ["minio"]:
             ensure_minio()
+        elif sys.argv[1:] == ["chromium"]:
+            ensure_chromium()
         else:
             install()
     except GlobalMartError as error:

@@ -1,1 +1,1 @@
-"""What people look at in a browser: pages and the charts on them."""
+"""The web explorer: pages rendered on the server from the same figures as the API, with charts drawn in the browser."""

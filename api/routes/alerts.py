@@ -151,7 +151,7 @@ def alerts(
         {"state": query.state, "severity": query.severity, "kind": query.kind, "country": countries},
         query.limit, query.cursor,
     )  # fmt: skip
-    data = [AlertRow(**_shown(row, mask)) for row in rows]
+    data = [AlertRow(**shown(row, mask)) for row in rows]
     version = max((row.revision for row in data), default=0)
     return ExactJSONResponse(
         AlertsList(data=data, next_cursor=cursor, table_version=version, known_at=datetime.now(UTC))
@@ -169,7 +169,7 @@ def alerts(
 def alert(request: Request, access: AccessDep, mask: MaskDep, alert_id: AlertId) -> ExactJSONResponse:
     """One alert with all that happened to it."""
     found = _desk(request).show(alert_id, access)
-    return ExactJSONResponse(AlertDetail(**_shown(found, mask)))
+    return ExactJSONResponse(AlertDetail(**shown(found, mask)))
 
 
 @router.post(
@@ -185,7 +185,7 @@ def acknowledge_alert(
 ) -> ExactJSONResponse:
     """Say that you look after it; ends a snooze. The key's name stands in the alert's history."""
     found = _desk(request).acknowledge(alert_id, access, body.note)
-    return ExactJSONResponse(AlertDetail(**_shown(found, mask)))
+    return ExactJSONResponse(AlertDetail(**shown(found, mask)))
 
 
 @router.post(
@@ -201,7 +201,7 @@ def snooze_alert(
 ) -> ExactJSONResponse:
     """Say nothing of it before a moment; should it come again after that, it opens again."""
     found = _desk(request).snooze(alert_id, access, body.until, body.note)
-    return ExactJSONResponse(AlertDetail(**_shown(found, mask)))
+    return ExactJSONResponse(AlertDetail(**shown(found, mask)))
 
 
 @router.post(
@@ -217,10 +217,10 @@ def resolve_alert(
 ) -> ExactJSONResponse:
     """Say that it is over, and why; the same trouble later is a new alert."""
     found = _desk(request).resolve(alert_id, access, body.note)
-    return ExactJSONResponse(AlertDetail(**_shown(found, mask)))
+    return ExactJSONResponse(AlertDetail(**shown(found, mask)))
 
 
-def _shown(row: dict[str, Any], mask: Mask) -> dict[str, Any]:
+def shown(row: dict[str, Any], mask: Mask) -> dict[str, Any]:
     """The row with its customer, wherever named, in the way that the key may see."""
     user = row["user_id"]
     if user is None:

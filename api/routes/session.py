@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Form, Query, Request, Response
-from jinja2 import Environment, FileSystemLoader
 from starlette.responses import RedirectResponse
 
 from api.access import Role
 from api.auth import SIGN_IN, Keeper
 from api.deps import AccessDep, AuditDep, requires
-from api.headers import PAGE_POLICY
+from api.explorer.view import bare
 from api.keys.model import KeyRefusedError, KeysAwayError
 from api.keys.ring import KeyRing
 from api.limits import SIGN_INS, Rates
@@ -21,14 +19,13 @@ from api.session import Session, Sessions
 
 HOME = "/explorer"
 router = APIRouter(include_in_schema=False)
-_templates = Environment(loader=FileSystemLoader(Path(__file__).parents[1] / "explorer/templates"), autoescape=True)
 _LONGEST_KEY = 500
 
 
 @router.get(SIGN_IN)
-async def form(to: Annotated[str, Query(alias="next")] = HOME) -> Response:
+async def form(request: Request, to: Annotated[str, Query(alias="next")] = HOME) -> Response:
     """The page that asks for the key."""
-    return _page(to)
+    return _page(request, to)
 
 
 @router.post(SIGN_IN)
@@ -43,20 +40,20 @@ async def sign_in(
     sessions: Sessions = request.app.state.sessions
     rates: Rates = request.app.state.rates
     if not _is_from_here(request):
-        return _page(to, "The form was sent from another site. Enter your key here.", 403)
+        return _page(request, to, "The form was sent from another site. Enter your key here.", 403)
     address = request.client.host if request.client else ""
     is_allowed, headers = rates.take(SIGN_INS, f"sign-in {address}")
     if not is_allowed:
-        page = _page(to, "Too many tries from your address: wait a minute.", 429)
+        page = _page(request, to, "Too many tries from your address: wait a minute.", 429)
         page.headers.update(headers)
         return page
     try:
         access = await keeper.find(key.strip())
     except KeyRefusedError as error:
         audit.request("sign_in_refused", request.scope, None)
-        return _page(to, str(error), 401)
+        return _page(request, to, str(error), 401)
     except KeysAwayError as error:
-        return _page(to, f"{error} Try again in a moment.", 503)
+        return _page(request, to, f"{error} Try again in a moment.", 503)
     response = RedirectResponse(inside(to), 303)
     sessions.open(access, response)
     audit.request("sign_in", request.scope, access)
@@ -93,6 +90,5 @@ def _is_from_here(request: Request) -> bool:
     return origin is None or urlsplit(origin).netloc == request.headers.get("host")
 
 
-def _page(to: str, problem: str = "", status: int = 200) -> Response:
-    body = _templates.get_template("sign_in.html").render(action=SIGN_IN, next=inside(to), problem=problem)
-    return Response(body, status, {"Content-Security-Policy": PAGE_POLICY}, "text/html; charset=utf-8")
+def _page(request: Request, to: str, problem: str = "", status: int = 200) -> Response:
+    return bare(request, "sign_in.html", status, action=SIGN_IN, next=inside(to), problem=problem)

@@ -1,0 +1,1 @@
+"""What each page shows, read from the serving files: rows and totals, nothing of how they look."""

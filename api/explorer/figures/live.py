@@ -1,0 +1,99 @@
+"""Figures of the live view: rates of ingestion, sales of the last hour, the newest anomalies."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from api.access import Access
+from api.explorer.figures.reading import Row, rows, within
+from api.serving import Generation
+from lakehouse.tables import ANOMALIES, INGESTION_RATES, ORDERS_BY_MINUTE
+
+_RATE_SPAN = timedelta(minutes=10)
+_STEP_SECONDS = 10
+_SALES_SPAN = timedelta(minutes=60)
+
+
+def rates(generation: Generation, access: Access) -> dict[str, Any]:
+    """Records a second of the last ten minutes before the newest one: `points` by time and topic, and `totals` of the span.
+
+    Raises ForbiddenError for keys of some countries: records are counted before their country is known.
+    """
+    access.need_all_countries()
+    newest = rows(generation, [INGESTION_RATES], ["max(second) AS newest"], "FROM ingestion_rates")[0]["newest"]
+    if newest is None:
+        return {"newest": None, "points": [], "totals": {}}
+    start = newest - _RATE_SPAN
+    points = rows(
+        generation,
+        [INGESTION_RATES],
+        [
+            f"time_bucket(INTERVAL {_STEP_SECONDS} SECONDS, second) AS second",
+            "topic",
+            f"sum(record_count) / {_STEP_SECONDS}::DOUBLE AS records_per_second",
+        ],
+        # The newest step is not full yet, so it would always look like a fall.
+        """FROM ingestion_rates WHERE second >= ? AND second < time_bucket(INTERVAL 10 SECONDS, ?::TIMESTAMP)
+           GROUP BY 1, topic ORDER BY 1, topic""",
+        [start, newest],
+    )
+    totals = rows(
+        generation,
+        [INGESTION_RATES],
+        [f"coalesce(sum({name}), 0)::BIGINT AS {name}" for name in _COUNTS],
+        "FROM ingestion_rates WHERE second > ?",
+        [start],
+    )[0]
+    totals["records_per_second"] = totals["record_count"] / _RATE_SPAN.total_seconds()
+    return {"newest": newest, "points": points, "totals": totals}
+
+
+_COUNTS = ("record_count", "accepted_count", "quarantined_count", "duplicate_count", "late_count")
+
+
+def last_hour(generation: Generation, access: Access) -> dict[str, Any]:
+    """Orders and revenue of each of the 60 minutes up to the newest one, and their totals."""
+    generation.meta(ORDERS_BY_MINUTE)
+    newest: datetime | None = generation.newest(ORDERS_BY_MINUTE, "minute")
+    if newest is None:
+        return {"newest": None, "minutes": [], "order_count": 0, "revenue": None}
+    condition, countries = within(access)
+    minutes = rows(
+        generation,
+        [ORDERS_BY_MINUTE],
+        ["minute", "sum(order_count)::BIGINT AS order_count", "sum(revenue) AS revenue"],
+        f"FROM orders_by_minute WHERE minute > ? AND {condition} GROUP BY minute ORDER BY minute",
+        [newest - _SALES_SPAN, *countries],
+    )
+    return {
+        "newest": newest,
+        "minutes": minutes,
+        "order_count": sum(row["order_count"] for row in minutes),
+        "revenue": sum(row["revenue"] for row in minutes),
+    }
+
+
+def anomalies(generation: Generation, access: Access, limit: int = 20) -> list[Row]:
+    """The newest findings that were not taken back, newest first. A key of some countries sees those of its countries."""
+    condition, countries = within(access)
+    return rows(
+        generation,
+        [ANOMALIES],
+        [
+            "anomaly_id",
+            "detector",
+            "country",
+            "product_id",
+            "user_id",
+            "score",
+            "explanation",
+            "event_at",
+            "detected_at",
+        ],
+        f"""FROM anomalies WHERE {condition} AND verdict <> 'retracted'
+            AND anomaly_id NOT IN (SELECT anomaly_id FROM anomalies WHERE verdict = 'retracted')
+            QUALIFY row_number() OVER (PARTITION BY anomaly_id ORDER BY detected_at DESC) = 1
+            ORDER BY detected_at DESC, anomaly_id LIMIT ?""",  # noqa: S608 - the condition is from here
+        [*countries, limit],
+    )

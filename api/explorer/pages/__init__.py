@@ -1,0 +1,1 @@
+"""One module a page: its address, its parameters, which figures go into which template."""
