@@ -83,7 +83,7 @@ def write_base(
                 where, parameters = _staying(table, kept)
                 con.execute(f'INSERT INTO "{table.name}" SELECT * FROM old."{table.name}" WHERE {where}', parameters)  # noqa: S608
             for part in rows:
-                insert(con, table, part, f" ORDER BY {_key(table)}")
+                insert(con, table, part, f" ORDER BY {_order(table)}")
     _finish(partial, folder / name)
 
 
@@ -100,7 +100,7 @@ def _settle_snapshots(con: duckdb.DuckDBPyConnection, table: Table, rows: Iterab
     con.execute(
         f"""CREATE TABLE "{main}"."{table.name}" AS
             SELECT * FROM ({superseding(table, f'{old}SELECT * FROM temp."{table.name}"')})
-            WHERE ({SUPERSEDED_COLUMN} IS NULL OR {SUPERSEDED_COLUMN} > ?) AND {where} ORDER BY {_key(table)}""",  # noqa: S608
+            WHERE ({SUPERSEDED_COLUMN} IS NULL OR {SUPERSEDED_COLUMN} > ?) AND {where} ORDER BY {_order(table)}""",  # noqa: S608
         [kept.seen, *parameters],
     )
     con.execute(f'DROP TABLE temp."{table.name}"')
@@ -124,6 +124,10 @@ def _staying(table: Table, kept: Kept) -> tuple[str, list[Any]]:
         where.append(f'"{column}" NOT IN ({", ".join("?" * len(kept.without))})')
         parameters += sorted(kept.without)
     return " AND ".join(where), parameters
+
+
+def _order(table: Table) -> str:
+    return ", ".join(f'"{name}"' for name in HOW[table.name].order or table.key)
 
 
 def _key(table: Table) -> str:

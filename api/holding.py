@@ -81,11 +81,9 @@ class Holding:
         fresh = [commit for commit in news if commit.added]
         added = self._sources[name].added_rows(fresh).read_all()
         known_at = max(held.meta.known_at, _known_at(added, fresh, held.meta.known_at))
-        meta = _at(held.meta, commits[-1], held.meta.rows + added.num_rows, known_at)
-        # A fold may end meanwhile: it changes the base and what is left of the tail, and nothing else.
         with self._lock:
-            held = self.held[name]
-            meta = replace(meta, loaded_version=held.meta.loaded_version)
+            held = self.held[name]  # a fold may have ended meanwhile
+            meta = _at(held.meta, commits[-1], held.meta.rows + added.num_rows, max(held.meta.known_at, known_at))
             self.held[name] = replace(held, meta=meta, tail=pa.concat_tables([held.tail, added]))
         return True
 

@@ -9,12 +9,12 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from deltalake import DeltaTable
-from deltalake.exceptions import DeltaError, TableNotFoundError
+from deltalake.exceptions import TableNotFoundError
 from pydantic import BaseModel, Field
 
-from api.errors import SourceError, TableMissingError
+from api.errors import TableMissingError
+from api.past import lake_reading
 from api.serving import Generation
-from api.source import first_line
 from lakehouse.settings import Settings
 from lakehouse.storage import open_table
 from lakehouse.tables import BRONZE_EVENTS, BY_PATH, LEDGER_STREAMING, Table
@@ -57,21 +57,24 @@ class Traced:
 def trace(settings: Settings, table: Table, day: date | None) -> Traced | None:
     """The newest version of `table`, or the one that made `day`; None where no commit did. Raises TableMissingError, SourceError."""
     try:
-        opened = open_table(settings, table)
-        if table.owner == "streaming":
-            newest = opened.history(1)[0]
-            return Traced(int(newest["version"]), _moment(newest), streaming={table.path: int(newest["version"])})
-        made = _made(opened, day)
-        if made is None:
-            return None
-        version, at, sources = made
-        traced = Traced(version, at)
-        _descend(settings, table.path, sources, traced)
-        return traced
+        with lake_reading(table):
+            return _trace(settings, table, day)
     except TableNotFoundError:
         raise TableMissingError(table.path) from None
-    except (OSError, DeltaError) as error:
-        raise SourceError(f"{table.path}: its log cannot be read ({first_line(error)}).") from None
+
+
+def _trace(settings: Settings, table: Table, day: date | None) -> Traced | None:
+    opened = open_table(settings, table)
+    if table.owner == "streaming":
+        newest = opened.history(1)[0]
+        return Traced(int(newest["version"]), _moment(newest), streaming={table.path: int(newest["version"])})
+    made = _made(opened, day)
+    if made is None:
+        return None
+    version, at, sources = made
+    traced = Traced(version, at)
+    _descend(settings, table.path, sources, traced)
+    return traced
 
 
 def _descend(settings: Settings, reader: str, sources: Mapping[str, int], traced: Traced) -> None:
@@ -86,21 +89,26 @@ def _descend(settings: Settings, reader: str, sources: Mapping[str, int], traced
         if table.owner == "streaming":
             traced.streaming[path] = max(version, traced.streaming.get(path, -1))
         else:
-            made = _made(open_table(settings, table, version), None)
+            made = _made(open_table(settings, table), None, version)
             if made is not None:
                 _descend(settings, path, made[2], traced)
 
 
-def _made(opened: DeltaTable, day: date | None) -> tuple[int, datetime | None, dict[str, int]] | None:
-    """The newest commit of an opened batch table that replaced rows, of `day` where given: version, time, sources by path."""
-    for commit in opened.history():
+def _made(
+    opened: DeltaTable, day: date | None, until: int | None = None
+) -> tuple[int, datetime | None, dict[str, int]] | None:
+    """The newest commit of a batch table, up to the version `until`, that replaced rows, of `day` where given: version, time, sources.
+
+    `opened` is at its newest version: opened at an older one, delta-rs numbers its history wrongly.
+    """
+    history = [commit for commit in opened.history() if until is None or commit["version"] <= until]
+    for commit in history:
         note: dict[str, Any] = json.loads(commit.get("userMetadata") or "{}")
         if "sources" in note and (day is None or day.isoformat() in note.get("days", ())):
             return int(commit["version"]), _moment(commit), dict(note["sources"])
-    if day is not None:
+    if day is not None or not history:
         return None
-    newest = opened.history(1)[0]
-    return int(newest["version"]), _moment(newest), {}
+    return int(history[0]["version"]), _moment(history[0]), {}
 
 
 def _moment(commit: Mapping[str, Any]) -> datetime | None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from pydantic import BaseModel, Field
 
@@ -55,10 +56,21 @@ class LiveMetrics(BaseModel):
     out_of_stock_count: int | None = Field(description="Products without stock.", examples=[1])
 
 
+# By generation and countries: many watch the same figures.
+_KEPT: WeakKeyDictionary[Generation, dict[tuple[str, ...], LiveMetrics]] = WeakKeyDictionary()
+
+
 def live_metrics(generation: Generation, access: Access) -> LiveMetrics:
-    """All of it, from one set of files. Raises QueryLimitError and ServingFileError."""
-    there = generation.metas
+    """All of it, from one set of files, asked once of each. Raises QueryLimitError and ServingFileError."""
     countries = access.countries_for()
+    kept = _KEPT.setdefault(generation, {})
+    if tuple(countries) not in kept:
+        kept[tuple(countries)] = _ask(generation, countries)
+    return kept[tuple(countries)]
+
+
+def _ask(generation: Generation, countries: Sequence[str]) -> LiveMetrics:
+    there = generation.metas
     newest = generation.newest(ORDERS_BY_MINUTE, "minute") if ORDERS_BY_MINUTE.name in there else None
     at = newest + timedelta(minutes=1) if newest else None
 

@@ -20,7 +20,8 @@ _WEEK = timedelta(days=7)
 class Served:
     """One table: rows whose `column` lies within `keep` of the newest, or those of the newest `days` of it; else all.
 
-    `without` are columns that no route shows: raw records, and lists that grow with a visit.
+    `without` are columns that no route shows: raw records, and lists that grow with a visit. `order` is how rows lie in the
+    file where they are looked up by something else than their key.
     """
 
     table: Table
@@ -28,6 +29,7 @@ class Served:
     keep: timedelta | None = None
     days: int | None = None
     without: frozenset[str] = frozenset()
+    order: tuple[str, ...] = ()
 
     @property
     def is_live(self) -> bool:
@@ -64,8 +66,8 @@ SERVING: tuple[Served, ...] = (
     Served(t.ALERTS, "raised_at", _WEEK),
     Served(t.QUARANTINE, "kafka_at", _WEEK, without=frozenset({"key", "value"})),
     Served(t.LEDGER_STREAMING, "started_at", _LIVE, without=frozenset({"watermarks", "waiting_marks", "lag_seconds"})),
-    Served(t.DIM_USER),
-    Served(t.DIM_PRODUCT),
+    Served(t.DIM_USER, order=("user_id", "valid_from")),
+    Served(t.DIM_PRODUCT, order=("product_id", "valid_from")),
     Served(t.DIM_DATE),
     Served(t.DIM_COUNTRY),
     Served(t.DIM_PAYMENT_METHOD),

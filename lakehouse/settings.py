@@ -160,12 +160,15 @@ class Settings(BaseSettings):
     )
 
     # Serving
-    refresh_seconds: float = Field(2.0, gt=0, description="How often the refresher looks for new gold versions.")
+    refresh_seconds: float = Field(1.0, gt=0, description="How often the refresher looks for new versions of live gold.")
     duckdb_memory_gb: float = Field(
         1.0, gt=0, description="Most memory that DuckDB may take in each process of the API."
     )
 
     # Security of the API
+    api_workers: int = Field(
+        1, ge=1, le=64, description="Processes of the API; they share the serving files and nothing else."
+    )
     api_requests_per_second: int = Field(
         300, ge=1, description="Most requests a second that each process of the API takes of one key."
     )

@@ -84,4 +84,4 @@ def _exactly(schema: dict[str, Any]) -> Callable[[dict[str, Any]], None]:
 
 def _listing(resource: Resource) -> Any:
     row = row_model(resource)
-    return create_model(f"{row.__name__}List", __base__=Listing[row], __doc__="A page of rows.")
+    return create_model(f"{row.__name__}List", __base__=Listing[row], __doc__="A page of rows.")  # type: ignore[valid-type]

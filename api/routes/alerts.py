@@ -17,6 +17,15 @@ from api.responses import ExactJSONResponse
 from api.sums import MOST_ROWS, Country
 
 router = APIRouter(tags=["operations"])
+
+
+def _storable(text: str) -> str:
+    if "\x00" in text:
+        raise ValueError("NUL is no sign that PostgreSQL stores")
+    return text
+
+
+Text = Annotated[str, AfterValidator(_storable)]
 State = Literal["open", "acknowledged", "snoozed", "resolved"]
 Severity = Literal["info", "warning", "critical"]
 AlertId = Annotated[
@@ -32,7 +41,7 @@ class AlertsQuery(BaseModel):
 
     state: list[State] = Field([], description="Only in this state; repeat for several.", examples=[["open"]])
     severity: list[Severity] = Field([], description="Only so grave; repeat for several.", examples=[["critical"]])
-    kind: list[str] = Field(
+    kind: list[Text] = Field(
         [], max_length=100, description="Only of these kinds; repeat for several.", examples=[["stock_out"]]
     )
     country: list[Country] = Field([], description="Only about these countries; repeat for several.", examples=[["US"]])
@@ -95,13 +104,15 @@ class AlertsList(BaseModel):
 class Note(BaseModel):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"description": "Words for the audit and the notice."})
 
-    note: str = Field("", max_length=2000, description="Words for the audit and the notice.", examples=["I look at it"])
+    note: Text = Field(
+        "", max_length=2000, description="Words for the audit and the notice.", examples=["I look at it"]
+    )
 
 
 class Resolution(Note):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"description": "Why it is over."})
 
-    note: str = Field(min_length=1, max_length=2000, description="Why it is over.", examples=["restocked"])
+    note: Text = Field(min_length=1, max_length=2000, description="Why it is over.", examples=["restocked"])
 
 
 def _within_years(moment: datetime) -> datetime:

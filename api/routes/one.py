@@ -84,7 +84,7 @@ class Product(BaseModel):
     response_model=Product,
     responses=responses("not-found", "invalid-request", "table-missing", "not-ready", "query-limit"),
 )
-def product(
+def one_product(
     generation: GenerationDep,
     access: AccessDep,
     product_id: Annotated[str, Path(description="The product.", max_length=200, examples=["p1"])],
@@ -172,7 +172,7 @@ class Customer(BaseModel):
     response_model=Customer,
     responses=responses("not-found", "invalid-request", "table-missing", "not-ready", "query-limit"),
 )
-def customer(
+def one_customer(
     generation: GenerationDep,
     mask: MaskDep,
     user_id: Annotated[str, Path(description="The customer, or its pseudonym.", max_length=400, examples=["u1"])],

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import UTC, date, datetime
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 
 from api.deps import GenerationDep, SettingsDep
 from api.errors import NotFoundError
@@ -19,13 +20,30 @@ from lakehouse.settings import Settings
 from lakehouse.tables import BY_PATH
 
 router = APIRouter(tags=["operations"])
-TableName = Literal[tuple(name for name, one in HOW.items() if one.table.layer == "gold")]  # type: ignore[misc]
+# Any of them, as the OpenAPI document lists them: names of tables are not written down twice.
+_NAMES = [name for name, one in HOW.items() if one.table.layer == "gold"]
+_PATHS = list(BY_PATH)
+
+
+def _one_of(names: list[str]) -> Callable[[str], str]:
+    def check(name: str) -> str:
+        if name not in names:
+            raise ValueError(f"there is no table {name}; there are {', '.join(names)}")
+        return name
+
+    return check
+
+
+TableName = Annotated[
+    str, AfterValidator(_one_of(_NAMES)), WithJsonSchema({"type": "string", "enum": _NAMES, "examples": _NAMES[:1]})
+]
+TablePath = Annotated[str, AfterValidator(_one_of(_PATHS)), WithJsonSchema({"type": "string", "enum": _PATHS})]
 
 
 class QualityQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    table: list[Literal[tuple(BY_PATH)]] = Field(  # type: ignore[misc]
+    table: list[TablePath] = Field(
         [], description="Only these tables, as layer/name; repeat for several.", examples=[["gold/fact_sales"]]
     )
     passed: bool | None = Field(None, description="Only what holds, or only what fails.", examples=[True])
@@ -131,14 +149,14 @@ class Lineage(BaseModel):
 def lineage(
     generation: GenerationDep,
     settings: SettingsDep,
-    table: Annotated[TableName, Path(description="A gold table.", examples=["sales_by_minute"])],  # type: ignore[valid-type]
+    table: Annotated[TableName, Path(description="A gold table.")],
     query: Annotated[LineageQuery, Query()],
 ) -> ExactJSONResponse:
     """From a figure's table at its version through every table that it was made from, with their versions, to the offsets in Kafka.
 
     Tables of the streaming service are tied to each other by the ledger, those of batch runs by the note in their commit.
     """
-    asked = HOW[str(table)].table
+    asked = HOW[table].table
     generation.meta(asked)
     found = trace(settings, asked, query.as_of_date)
     if found is None:

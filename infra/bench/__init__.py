@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from infra.bench.alerts import alerts
+from infra.bench.api import api
 from infra.bench.base import BenchError, Result
 from infra.bench.drain import drain
 from infra.bench.freshness import freshness
@@ -24,12 +25,15 @@ BENCHMARKS: dict[str, Callable[[int], Result]] = {
     "drain": drain,
     "freshness": freshness,
     "alerts": alerts,
+    "api": api,
     "soak": soak,
 }
 
 
 def bench(
-    name: Annotated[str, typer.Argument(help="generator, drain, freshness, alerts, soak, warehouse, or all.")] = "all",
+    name: Annotated[
+        str, typer.Argument(help="generator, drain, freshness, alerts, api, soak, warehouse, or all.")
+    ] = "all",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per benchmark.")] = False,
     seconds: Annotated[int, typer.Option(min=5, help="How long to measure, where time is the measure.")] = 60,
     customers: Annotated[int, typer.Option(min=100, help="warehouse: customers at full size.")] = CUSTOMERS,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +17,8 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 from fastapi.testclient import TestClient
 
+from api import deps
+from api.access import Access, Role
 from api.app import create_app
 from api.refresher import Refresher
 from lakehouse.heartbeat import beat
@@ -23,7 +26,7 @@ from lakehouse.settings import Settings
 from lakehouse.storage import delta_uri
 from lakehouse.tables import CUSTOMER_RFM, ORDERS_BY_MINUTE, SALES_BY_MINUTE, Table
 
-from .gold import GOLD
+from .gold import GOLD, QUALITY
 
 KEY = "a-key-only-for-tests"
 HEADERS = {"X-API-Key": KEY}
@@ -148,6 +151,9 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("template")
     settings = settings_in(folder)
     Lake(settings).fill_all()
+    run = settings.quality_dir / "runs/run-1"
+    run.mkdir(parents=True)
+    (run / "results.jsonl").write_text(json.dumps(QUALITY) + "\n")
     refresher = Refresher(settings)
     assert refresher.refresh()
     assert refresher.problems == {}
@@ -162,3 +168,25 @@ def filled(template: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Te
     beat(settings, "refresher", "running", checked_at=datetime.now(UTC).isoformat())
     test_client: TestClient = request.getfixturevalue("client")
     return test_client
+
+
+@pytest.fixture(scope="module")
+def api(template: Path) -> Iterator[TestClient]:
+    """A client over the template itself, for tests that only read; not held to a rate."""
+    settings = settings_in(template).model_copy(update={"api_requests_per_second": 1_000_000})
+    with TestClient(create_app(settings), headers=HEADERS, raise_server_exceptions=False) as test_client:
+        yield test_client
+
+
+def masked(client: TestClient, **rights: Any) -> TestClient:
+    """The same application for a key with other rights than set-up's: no personal data, and those of `Access` given."""
+    access = Access("k", "k", **{"role": Role.viewer, **rights})
+    client.app.dependency_overrides[deps._access] = lambda: access  # type: ignore[attr-defined]
+    return client
+
+
+@pytest.fixture
+def as_key(api: TestClient) -> Iterator[Callable[..., TestClient]]:
+    """`as_key(countries=…)`: the client of `api` with such rights until the test ends."""
+    yield lambda **rights: masked(api, **rights)
+    api.app.dependency_overrides.clear()  # type: ignore[attr-defined]

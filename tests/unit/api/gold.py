@@ -210,7 +210,7 @@ GOLD: dict[Table, list[tuple[Any, ...]]] = {
         rate(at(10, 0, 2), "product_views", "", (9, 0, 0, 0)),
     ],
     t.ANOMALIES: [
-        anomaly("a1", "u1", "US", 0.9),
+        anomaly("a1", "u1", "US", 0.9, product_id="p1"),
         anomaly("a2", "u2", "DE", 0.7, detector="purchase_burst", detected_at=at(10, 2)),
         anomaly("a3", None, None, 0.5, detector="regional_drop", explanation="few orders", detected_at=at(10, 3)),
     ],
@@ -226,4 +226,23 @@ GOLD: dict[Table, list[tuple[Any, ...]]] = {
             preferences=["Coffee"], valid_from=at(0), is_current=True,
         )
     ],
+    t.FACT_SALES: [
+        row(
+            t.FACT_SALES, sales_date=DAY, timestamp=at(9, 5), transaction_id="t1", line_number=line, user_id="u1", product_id="p1",
+            category="Coffee", country="US", payment_method="paypal", quantity=1, line_amount=usd(amount),
+        )
+        for line, amount in ((1, "4.10"), (2, "8.20"))
+    ],
+    t.FACT_SESSIONS: [row(t.FACT_SESSIONS, started_date=DAY, user_id="u1")],
+    t.FACT_INVENTORY_DAILY: [row(t.FACT_INVENTORY_DAILY, date=DAY, product_id="p1")],
+    t.DIM_DATE: [row(t.DIM_DATE, date=DAY)],
+    t.DIM_COUNTRY: [row(t.DIM_COUNTRY, country="US", name="United States")],
+    t.DIM_PAYMENT_METHOD: [row(t.DIM_PAYMENT_METHOD, payment_method="paypal")],
+    t.ALERTS: [row(t.ALERTS, alert_id="a1", raised_at=at(10))],
+}  # fmt: skip
+
+# One line of `results.jsonl`, as a batch run writes it.
+QUALITY = {
+    "table": "gold/fact_sales", "day": "2026-03-14", "passed": True, "expectations": 12, "failed": 0, "rows": 1000,
+    "seconds": 1.5, "at": "2026-03-15T01:10:00+00:00", "page": "gold.fact_sales.html",
 }  # fmt: skip

@@ -88,8 +88,12 @@ def test_the_answer_shown_for_sales_is_the_true_one(environment: dict[str, str])
 def test_no_route_parameter_or_problem_is_left_out(settings: Settings) -> None:
     document = create_app(settings).openapi()
     for path, item in document["paths"].items():
-        assert f"`GET {path}`" in GUIDE, path
-        for parameter in item["get"].get("parameters", []):
-            assert parameter["name"] in GUIDE, (path, parameter["name"])
+        for method, operation in item.items():
+            assert f"`{method.upper()} {path}`" in GUIDE, path
+            for parameter in operation.get("parameters", []):
+                assert f"`{parameter['name']}`" in GUIDE or f"{{{parameter['name']}}}" in GUIDE, (
+                    path,
+                    parameter["name"],
+                )
     for kind, (status, _) in KINDS.items():
         assert f"| {status} | `{kind}` |" in GUIDE

@@ -1,0 +1,72 @@
+"""Generated requests, right and wrong ones: no error of ours, no undocumented status, no answer that breaks its schema."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import schemathesis
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis import Case, GenerationMode
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from api.app import create_app
+
+from .conftest import HEADERS, settings_in
+
+# The stream does not end by itself. Alerts are away without PostgreSQL, and nothing is ready without a refresher: 503.
+ENDLESS, AWAY = "/v1/live/stream", ("/v1/alerts", "/ready")
+CHECKS = [status_code_conformance, content_type_conformance, response_schema_conformance]
+
+
+@pytest.fixture
+def app(template: Path, tmp_path: Path) -> Iterator[FastAPI]:
+    shutil.copytree(template, tmp_path, dirs_exist_ok=True)
+    found = create_app(settings_in(tmp_path).model_copy(update={"api_requests_per_second": 1_000_000}))
+    with TestClient(found):
+        yield found
+
+
+def fuzz(app: FastAPI, cases: int) -> int:
+    """Ask `cases` times, as often each operation; the number of answers."""
+    schema = schemathesis.openapi.from_asgi("/openapi.json", app)
+    operations = [one for one in (result.ok() for result in schema.get_all_operations()) if one.path != ENDLESS]
+    modes = (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
+    each = math.ceil(cases / len(operations) / len(modes))
+    answers = 0
+
+    def check(case: Case) -> None:
+        nonlocal answers
+        response = case.call(headers=HEADERS)
+        assert response.status_code < 500 or (response.status_code == 503 and case.path.startswith(AWAY)), response.text
+        case.validate_response(response, checks=CHECKS)
+        answers += 1
+
+    for operation in operations:
+        for mode in modes:
+            if mode is GenerationMode.NEGATIVE and not list(operation.iter_parameters()) and not operation.body:
+                continue  # nothing about it can be wrong
+            run = settings(
+                max_examples=each, deadline=None, derandomize=True, database=None, phases=[Phase.generate],
+                suppress_health_check=list(HealthCheck),
+            )  # fmt: skip
+            run(given(case=operation.as_strategy(generation_mode=mode))(check))()
+    return answers
+
+
+def test_two_thousand_requests(app: FastAPI) -> None:
+    assert fuzz(app, 2_000) > 1_500
+
+
+@pytest.mark.long
+def test_twenty_thousand_requests(app: FastAPI) -> None:
+    assert fuzz(app, 20_000) > 15_000
