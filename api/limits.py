@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import Counter
 
 from limits import RateLimitItem, RateLimitItemPerMinute, RateLimitItemPerSecond
 from limits.storage import MemoryStorage
@@ -21,6 +22,7 @@ from api.problems import problem_response
 ALWAYS_ANSWERED = "/health"
 SIGN_INS = RateLimitItemPerMinute(10)
 _STREAM = "text/event-stream"
+_BUSY = "The API has as much in hand as it can answer quickly: ask again in a second."
 
 
 class Rates:
@@ -69,38 +71,50 @@ class LimitRate:
 
 
 class Shed:
-    """Answers 503 at once while `most` requests are in hand: those taken keep their speed.
+    """Answers 503 at once while `most` requests are in hand, or half as many of one key: those taken keep their speed.
 
     A stream of events counts only until it has begun; of these there may be `most_streams`.
     """
 
     def __init__(self, app: ASGIApp, most: int, most_streams: int) -> None:
         self._app = app
-        self._most, self._most_streams = most, most_streams
+        self._most, self._most_of_key, self._most_streams = most, (most + 1) // 2, most_streams
         self._running = self._streams = 0
+        self._of_key: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] == ALWAYS_ANSWERED:
             await self._app(scope, receive, send)
             return
+        access: Access | None = scope.get("state", {}).get("access")
+        key = access.key_id if access else ""
         wants_stream = _STREAM in Headers(scope=scope).get("accept", "")
-        if self._running >= self._most or (wants_stream and self._streams >= self._most_streams):
-            detail = "The API has as much in hand as it can answer quickly: ask again in a second."
-            await problem_response("overloaded", detail, scope["path"])(scope, receive, send)
+        is_full = self._running >= self._most or self._of_key[key] >= self._most_of_key
+        if is_full or (wants_stream and self._streams >= self._most_streams):
+            await problem_response("overloaded", _BUSY, scope["path"])(scope, receive, send)
             return
-        self._running += 1
+        self._count(key, 1)
         is_stream = False
 
         async def watched_send(message: Message) -> None:
             nonlocal is_stream
             if message["type"] == "http.response.start" and not is_stream:
                 is_stream = Headers(raw=message["headers"]).get("content-type", "").startswith(_STREAM)
-                self._running -= is_stream
-                self._streams += is_stream
+                if is_stream:
+                    self._count(key, -1)
+                    self._streams += 1
             await send(message)
 
         try:
             await self._app(scope, receive, watched_send)
         finally:
-            self._streams -= is_stream
-            self._running -= not is_stream
+            if is_stream:
+                self._streams -= 1
+            else:
+                self._count(key, -1)
+
+    def _count(self, key: str, more: int) -> None:
+        self._running += more
+        self._of_key[key] += more
+        if not self._of_key[key]:
+            del self._of_key[key]

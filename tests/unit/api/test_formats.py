@@ -13,8 +13,10 @@ import pytest
 from fastapi.testclient import TestClient
 
 from api.refresher import Refresher
+from lakehouse.heartbeat import beat
+from lakehouse.settings import Settings
 
-from .conftest import KNOWN, Lake
+from .conftest import KNOWN, Lake, wait_for
 from .gold import GOLD, at, session
 from .test_sales import exact
 
@@ -121,3 +123,14 @@ def test_the_tag_changes_with_the_table_and_the_headers_say_from_what(
     after = filled.get("/v1/sessions", headers={"If-None-Match": before.headers["etag"]})
     assert (after.status_code, after.headers["x-table-version"]) == (200, "1")
     assert after.headers["x-known-at"] == "2026-03-14T12:00:00.123000Z"
+
+
+def test_what_the_refresher_cannot_read_is_served_as_it_was_and_marked(filled: TestClient, settings: Settings) -> None:
+    beat(settings, "refresher", "waiting", reason="gold/sessions cannot be read.", stale_tables=["sessions"])
+    wait_for(lambda: filled.get("/v1/sessions").headers.get("x-stale") == "true")
+    assert filled.get("/v1/sessions").status_code == 200
+    assert "x-stale" not in filled.get("/v1/sales").headers
+    beat(settings, "refresher", "failed", reason="a bug")
+    wait_for(lambda: filled.get("/v1/sales").headers.get("x-stale") == "true")
+    beat(settings, "refresher", "running")
+    wait_for(lambda: "x-stale" not in filled.get("/v1/sessions").headers)

@@ -23,8 +23,8 @@ from api.app import create_app
 
 from .conftest import HEADERS, settings_in
 
-# The stream does not end by itself. Alerts are away without PostgreSQL, and say so: 503.
-ENDLESS, AWAY = "/v1/live/stream", "/v1/alerts"
+# The stream does not end by itself. Alerts are away without PostgreSQL, and nothing is ready without a refresher: 503.
+ENDLESS, AWAY = "/v1/live/stream", ("/v1/alerts", "/ready")
 CHECKS = [status_code_conformance, content_type_conformance, response_schema_conformance]
 
 

@@ -11,9 +11,11 @@ import pytest
 from fastapi import FastAPI, Request
 from fastapi.testclient import TestClient
 from sse_starlette import EventSourceResponse
+from starlette.datastructures import Headers
 from starlette.middleware import Middleware
 
 from api import problems
+from api.access import Access, Role
 from api.app import create_app
 from api.bodies import LimitRequests
 from api.limits import Shed
@@ -79,10 +81,26 @@ def test_an_address_that_is_too_long_is_refused(start: Callable[..., TestClient]
     assert response.json()["type"] == "urn:globalmart:problem:uri-too-long"
 
 
+class Named:
+    """Stands where keys are looked up: the header X-Name says whose request it is."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http" and (name := Headers(scope=scope).get("x-name")):
+            scope.setdefault("state", {})["access"] = Access(name, name, Role.viewer)
+        await self._app(scope, receive, send)
+
+
 def _small(**limits: Any) -> FastAPI:
     """Routes that wait until they are told to go on, behind the middleware under test."""
     app = FastAPI(
-        middleware=[Middleware(Shed, **limits), Middleware(LimitRequests, most_bytes=1000, arrival_seconds=0.2)]
+        middleware=[
+            Middleware(Named),
+            Middleware(Shed, **limits),
+            Middleware(LimitRequests, most_bytes=1000, arrival_seconds=0.2),
+        ]
     )
     app.state.go_on, app.state.waiting = asyncio.Event(), 0
     problems.add_handlers(app)
@@ -118,18 +136,23 @@ def _client(app: FastAPI) -> httpx.AsyncClient:
 
 def test_while_enough_is_in_hand_more_is_refused_at_once_but_for_health() -> None:
     async def run() -> None:
-        app = _small(most=2, most_streams=1)
+        app = _small(most=3, most_streams=1)
         async with _client(app) as client:
-            taken = [asyncio.ensure_future(client.get("/slow")) for _ in range(2)]
+            loud, calm, late = ({"X-Name": name} for name in ("loud", "calm", "late"))
+            taken = [asyncio.ensure_future(client.get("/slow", headers=loud)) for _ in range(2)]
             await _until(lambda: app.state.waiting == 2)
-            refused = await client.get("/slow")
+            # One key has half of the places at most, so that there is one left for another.
+            assert (await client.get("/slow", headers=loud)).status_code == 503
+            taken.append(asyncio.ensure_future(client.get("/slow", headers=calm)))
+            await _until(lambda: app.state.waiting == 3)
+            refused = await client.get("/slow", headers=late)
             assert refused.status_code == 503
             assert refused.headers["retry-after"] == "1"
             assert refused.json()["type"] == "urn:globalmart:problem:overloaded"
             assert (await client.get("/health")).status_code == 200
             app.state.go_on.set()
-            assert [one.status_code for one in await asyncio.gather(*taken)] == [200, 200]
-            assert (await client.get("/slow")).status_code == 200
+            assert [one.status_code for one in await asyncio.gather(*taken)] == [200, 200, 200]
+            assert (await client.get("/slow", headers=loud)).status_code == 200
 
     asyncio.run(run())
 

@@ -164,7 +164,7 @@ def test_lineage_leads_from_a_mart_through_the_commit_notes_to_kafka(
     trend = [row(t.SALES_TRENDS, as_of_date=at(0).date(), period_type="day")]
     where = "as_of_date = '2026-03-14'"
     lake.write(
-        t.SALES_TRENDS, trend, mode="overwrite", predicate=where, commit_properties=made_from(gold__fact_sales=0)
+        t.SALES_TRENDS, trend, mode="overwrite", predicate=where, commit_properties=made_from(gold__fact_sales=1)
     )
     entry = ledger(3, 40, 9, 0, 0)
     place = [column.name for column in t.LEDGER_STREAMING.columns].index("table_versions")

@@ -67,7 +67,16 @@ def test_only_the_routes_of_a_missing_table_are_refused(client: TestClient, lake
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "/v1", "/v1/sale", "/v1/sales/", "/v1/customers//rfm", "/v1/customers/u1/more", "/docs/../app.py", "/docs/x.js"],
+    [
+        "/",
+        "/v1",
+        "/v1/sale",
+        "/v1/sales/",
+        "/v1/customers//rfm",
+        "/v1/customers/u1/more",
+        "/docs/../app.py",
+        "/docs/x.js",
+    ],
 )
 def test_an_unknown_path_is_not_found(filled: TestClient, path: str) -> None:
     response = filled.get(path)

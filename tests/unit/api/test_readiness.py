@@ -47,7 +47,7 @@ def ready(settings: Settings) -> tuple[int, dict[str, Any]]:
 @pytest.fixture
 def well(settings: Settings, lake: Lake, refresher: Refresher, listener: int) -> Settings:
     """Settings under which everything is well."""
-    lake.fill()
+    lake.fill_all()
     refresher.refresh()
     beat(settings, "refresher", "running", checked_at=datetime.now(UTC).isoformat())
     beat(settings, "streaming", "running", lag_records=0, batch_id=7, committed_at=_ago(600))
