@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-long lint format up down status bench clean
+.PHONY: help setup demo test test-long lint format up down status notebooks bench clean
 VENV := .venv/bin
 
 help: ## This list
@@ -19,6 +19,9 @@ down: ## Stop the local stack
 
 status: ## State, address and health of each service
 	@$(VENV)/globalmart status
+
+notebooks: setup ## JupyterLab with the notebooks, on the running stack
+	@$(VENV)/globalmart notebooks
 
 lint: setup ## ruff and mypy
 	@$(VENV)/ruff check .

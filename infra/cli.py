@@ -46,6 +46,7 @@ _ELSEWHERE = {
         "scorecard",
         "Measure the anomaly detectors against anomalies that were injected.",
     ),
+    "notebooks": ("infra.notebooks", "notebooks", "Serve the notebooks in JupyterLab on 127.0.0.1."),
     "bench": ("infra.bench", "bench", "Run one benchmark beside its peer."),
     "demo": ("infra.demo", "demo", "Everything once: history, live traffic, batch, the books, a first look."),
 }

@@ -75,6 +75,7 @@ class Settings(BaseSettings):
     postgres_port: int = Field(5433, ge=1, le=65535, description="Local stack: PostgreSQL.")
     dagster_port: int = Field(3000, ge=1, le=65535, description="Local stack: Dagster's web pages.")
     api_port: int = Field(8000, ge=1, le=65535, description="Local stack: REST API.")
+    notebooks_port: int = Field(8888, ge=1, le=65535, description="JupyterLab of `globalmart notebooks`.")
 
     # Memory of the local stack's servers
     kafka_memory_gb: float = Field(0.75, ge=0.25, description="Local stack: heap of the Kafka broker.")

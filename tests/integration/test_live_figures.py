@@ -9,6 +9,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 from live_lake import PRODUCT
+from notebook_runs import run, shown
 
 from lakehouse import tables as t
 from lakehouse.contracts import CONTRACTS
@@ -179,3 +180,11 @@ def test_the_board_equals_silver_now_and_as_it_was(lake, subject, dimension, sil
 
 def aware(at: datetime) -> datetime:
     return at.replace(tzinfo=UTC)
+
+
+def test_notebooks_of_the_lakehouse_and_of_the_books_run_on_the_stream(live_lake):
+    tour, proof = (run(name, {}) for name in ("1_tour_of_the_lakehouse", "6_proof_of_the_books"))
+    assert "the two engines agree to the cent" in shown(tour)
+    assert "at version " in shown(tour)
+    assert "is not there yet" not in shown(tour) + shown(proof)
+    assert "The books balance up to batch " in shown(proof)

@@ -29,17 +29,10 @@ _DATES = ("date", "period_start", "period_end", "cohort_month", "day")
 _TIMES = ("minute", "second", "hour", "timestamp")
 # d3's letters for thousands and more, but B for a thousand million as English has it
 _SHORT = "replace(format(datum.value, '{}'), 'G', 'B')"
-_CLOCK = alt.Dict(
-    year="%Y",
-    quarter="%b",
-    month="%b",
-    week="%-d %b",
-    date="%-d %b",
-    day="%-d %b",
-    hours="%H:%M",
-    minutes="%H:%M",
-    seconds="%H:%M:%S",
-)
+_CLOCK = {
+    **{"year": "%Y", "quarter": "%b", "month": "%b", "week": "%-d %b", "date": "%-d %b", "day": "%-d %b"},
+    **{"hours": "%H:%M", "minutes": "%H:%M", "seconds": "%H:%M:%S"},
+}
 _LETTERS = ((1e9, "B"), (1e6, "M"), (1e3, "k"))
 _FORMATS: dict[Kind, tuple[str, str]] = {  # in tooltips, on axes
     "money": ("$,.2f", "$~s"),

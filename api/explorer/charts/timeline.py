@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import altair as alt
 
 from api.explorer.charts.frame import Figure, data, framed, nothing
@@ -10,12 +12,18 @@ from api.explorer.charts.rows import ChartError, Row, Rows, distinct, rows_of
 from api.explorer.charts.theme import LIGHT, Theme
 
 # A bar is as wide as the unit that its column is called by
-_UNITS = {
+_Unit = Literal[
+    "utcyearmonthdate", "utcyearmonthdatehours", "utcyearmonthdatehoursminutes", "utcyearmonthdatehoursminutesseconds"
+]
+_UNITS: dict[str, _Unit] = {
     "second": "utcyearmonthdatehoursminutesseconds",
     "minute": "utcyearmonthdatehoursminutes",
     "hour": "utcyearmonthdatehours",
+    "day": "utcyearmonthdate",
+    "date": "utcyearmonthdate",
+    "sales_date": "utcyearmonthdate",
+    "period_start": "utcyearmonthdate",
 }
-_UNITS |= dict.fromkeys(("date", "day", "sales_date", "period_start"), "utcyearmonthdate")
 MOST_SERIES = 6  # as many colours as people tell apart
 
 
