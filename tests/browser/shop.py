@@ -55,12 +55,13 @@ def _sales(chance: random.Random) -> tuple[list[tuple[Any, ...]], list[tuple[Any
     minutes = [NOW - timedelta(hours=hours) for hours in range(2, 24 * _DAYS)]
     minutes += [NOW - timedelta(minutes=minutes) for minutes in range(1, 121)]
     for minute in minutes:
+        part = 1.0 if NOW - minute > timedelta(hours=2) else 1 / 40
         wave = 1 + 0.5 * math.sin(minute.hour / 24 * 2 * math.pi) + 0.15 * (minute.weekday() >= 5)
         for country, weight in WEIGHTS.items():
             total, lines = Decimal(0), 0
             for category in chance.sample(list(CATEGORIES), 3):
                 units = 1 + chance.randrange(4)
-                revenue = usd(units * CATEGORIES[category] * weight * 3 * wave)
+                revenue = usd(units * CATEGORIES[category] * weight * 3 * wave * part)
                 total, lines = total + revenue, lines + 1
                 sales.append(
                     row(
@@ -124,7 +125,7 @@ def _trends(chance: random.Random) -> list[tuple[Any, ...]]:
                     "is_complete": True,
                     "unit_count": int(level / 40),
                     "revenue": usd(level * chance.uniform(0.93, 1.07)),
-                    "revenue_average_7_days": usd(level),
+                    "revenue_average_7_days": usd(scale * (126_000 + 260 * (60 - back))),
                 }
             rows.append(row(t.SALES_TRENDS, **values))
     return rows

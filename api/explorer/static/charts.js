@@ -12,6 +12,21 @@ function isDark() {
   return chosen ? chosen === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
 }
 
+const NARROW = 480;
+
+// Where there is little room, words would lie on each other: the axes, the tooltips and the page's tables have them too.
+function slimmed(spec) {
+  if (!spec.layer) return spec;
+  const markOf = (layer) => layer.mark?.type ?? layer.mark;
+  const layers = spec.layer.filter((layer) => markOf(layer) !== "text").map((layer) => {
+    const range = layer.encoding?.size?.scale?.range;
+    if (markOf(layer) !== "circle" || !range) return layer;
+    const size = { ...layer.encoding.size, scale: { ...layer.encoding.size.scale, range: range.map((one) => one / 4) } };
+    return { ...layer, encoding: { ...layer.encoding, size } };
+  });
+  return { ...spec, layer: layers };
+}
+
 // A single or layered chart fills its place, whose height the page reserved; one of several views keeps its own sizes.
 function fitted(spec) {
   if (spec.hconcat || spec.vconcat || spec.concat || spec.facet || spec.repeat) return spec;
@@ -41,9 +56,12 @@ export async function draw(place, spec) {
   try {
     await runtime();
     const themes = json("chart-themes");
-    const result = await window.vegaEmbed(target, fitted(spec), {
+    const isNarrow = place.clientWidth < NARROW;
+    const config = { ...themes[isDark() ? "dark" : "light"] };
+    if (isNarrow) config.legend = { ...config.legend, columns: 2 };
+    const result = await window.vegaEmbed(target, fitted(isNarrow ? slimmed(spec) : spec), {
       ast: true, actions: false, renderer: "svg", defaultStyle: false, mode: "vega-lite",
-      config: themes[isDark() ? "dark" : "light"],
+      config,
       tooltip: { disableDefaultStyle: true, theme: "page" },
     });
     views.get(place)?.finalize();
