@@ -75,7 +75,8 @@ def test_gold_on_minio_is_served_and_stays_served_while_minio_is_away(
     refresher = Refresher(settings)
     assert refresher.refresh()
     assert refresher.problems == {}
-    with TestClient(create_app(settings)) as client:
+    api = stack.settings("api").model_copy(update={"state_dir": settings.state_dir, "lake_uri": settings.lake_uri})
+    with TestClient(create_app(api)) as client:
         client.headers["X-API-Key"] = load_settings().api_key.get_secret_value()
         assert revenues(client) == ["12.30", "0.10"]
 

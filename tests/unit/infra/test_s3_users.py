@@ -24,10 +24,11 @@ def test_beside_their_tables_they_write_their_leases_and_the_rebuilds_workspace_
     assert rest == {"streaming": {"ops/leases/streaming*", "_rebuild/*"}, "batch": {"ops/leases/batch*"}}
 
 
-def test_reader_and_serving_write_nothing() -> None:
+def test_reader_serving_and_api_write_nothing() -> None:
     made = policies(Settings(_env_file=None, lake_uri="s3a://lake"))
     assert _resources(made["reader"], "s3:PutObject") == []
     assert _resources(made["serving"], "s3:PutObject") == []
+    assert _resources(made["api"], "s3:PutObject") == []
     assert _resources(made["reader"], "s3:GetObject") == ["arn:aws:s3:::lake/*"]
 
 
