@@ -110,4 +110,4 @@ def test_a_flood_of_one_key_is_turned_away_and_others_keep_their_speed(port: int
     assert counts[200] <= 1.5 * 300 * (SECONDS + 1), told
     assert set(others) <= {200, 503}, told
     assert others[200] > 0.8 * len(beside), told
-    assert _p95(beside, 200) < max(0.25, 5 * _p95(alone, 200)), told
+    assert _p95(beside, 200) < max(1.0, 5 * _p95(alone, 200)), told
