@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 from browser.shop import shop
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from unit.api.conftest import KEY, Lake, wait_for
 
 from api.explorer.assets import content
@@ -178,6 +178,4 @@ def _failed(complaints: list[str], request: Any) -> None:
 
 def drawn(page: Page) -> None:
     """Wait until every chart of the page is drawn."""
-    page.wait_for_function(
-        "[...document.querySelectorAll('.chart[data-chart]')].every(c => c.dataset.state === 'drawn')"
-    )
+    expect(page.locator(".chart[data-chart]:not([data-state=drawn])")).to_have_count(0, timeout=20_000)
