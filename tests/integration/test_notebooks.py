@@ -29,10 +29,10 @@ FIGURES = [
 # For each notebook how many charts it draws, and words of what it must have found in the lake of `gold_lake`
 FOUND = {
     "2_customer_segmentation": (5, ["as of 2026-03-14", "Largest: lost, 16.", "champions"]),
-    "3_products_and_baskets": (4, ["as of 2026-03-14", "Largest: Book 0 (p0), $30.00.", "30.0% of those with a view", "Book 0 + Book 1"]),
+    "3_products_and_baskets": (4, ["as of 2026-03-14", "Largest: Book 0 (p0), $30.00.", "Changed a cart: 30 · 30.0%.", "Book 0 + Book 1"]),
     "4_trends_and_forecast": (4, ["when it was $1,234.56; forecast to 2026-03-28: $1,234.56", "United States: $1,234.56.",
                                   "Revenue of 2026-03-14, USD", *FIGURES, "The API gave no answer"]),
-    "5_anomaly_scorecard": (3, ["view_bot", "300 views in a minute", "1 findings of 1 detectors"]),
+    "5_anomaly_scorecard": (3, ["view_bot", "300 views in a minute", "1 finding of 1 detector "]),
 }  # fmt: skip
 MISSING = {
     "1_tour_of_the_lakehouse": "gold/orders_by_minute is not there yet",

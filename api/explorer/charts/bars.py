@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import altair as alt
 
-from api.explorer.charts.frame import Figure, bars_height, data, framed, layered, nothing
+from api.explorer.charts.frame import Figure, bars_height, counted, data, framed, layered, nothing
 from api.explorer.charts.measures import measure
 from api.explorer.charts.rows import Row, Rows, rows_of
 from api.explorer.charts.theme import LIGHT, Theme
@@ -22,25 +22,28 @@ def bars(
     more: tuple[str, ...] = (),
     colour: alt.Color | None = None,
     note: str = "",
+    *,
+    as_given: bool = False,
 ) -> Figure:
-    """A horizontal bar of `value` for each row, labelled with `name`, longest first; `more` columns are told in the tooltip.
+    """A horizontal bar of `value` for each row, labelled with `name`, longest first or `as_given`; `more` columns are told in the tooltip.
 
     Names must be unique; rows without a value have no bar. The value, and that of the column `note`, are written at the bar's end.
     """
     shown, amount = title or f"{measure(value).title} by {measure(name).title.lower()}", measure(value)
     rows = [row for row in rows_of(table, [name, value, *([note] if note else [])], more) if row[value] is not None]
-    rows.sort(key=lambda row: -row[value])
     if not rows:
         return nothing(theme, shown)
+    by_value = sorted(rows, key=lambda row: -row[value])
+    longest, shortest = max(0, by_value[0][value]), min(0, by_value[-1][value])
+    rows = rows if as_given else by_value
     found = [column for column in more if column in rows[0]]
-    longest, shortest = max(0, rows[0][value]), min(0, rows[-1][value])
     for row in rows:
         words = amount.short(row[value])
         row["label"], row["end"] = f"{words} · {row[note]}" if note else words, max(0, row[value])
     # room for the words right of the longest bar
-    scale = alt.Scale(domain=[shortest, longest + 0.22 * ((longest - shortest) or 1)], nice=False)
+    scale = alt.Scale(domain=[shortest, longest + 0.3 * ((longest - shortest) or 1)], nice=False)
     base = alt.Chart(data(rows)).encode(
-        y=alt.Y(name, type="nominal", sort=None, axis=alt.Axis(title=None, labelLimit=200, ticks=False)),
+        y=alt.Y(name, type="nominal", sort=None, axis=alt.Axis(title=None, labelLimit=160, ticks=False)),
         tooltip=[measure(column).tooltip() for column in (name, value, *found)],
     )
     x = alt.X(value, type="quantitative", axis=amount.axis(), scale=scale)
@@ -48,7 +51,7 @@ def bars(
     if colour is not None:
         marks = marks.encode(color=colour)
     labels = base.mark_text(align="left", dx=5).encode(x="end:Q", text="label:N")
-    words = f"Bar chart of {len(rows)} rows by {amount.label}. {_ends(rows, name, value)}"
+    words = f"Bar chart of {counted(len(rows), 'row')} by {amount.label}. {_ends(by_value, name, value)}"
     return framed(layered(marks, labels), theme, shown, subtitle, words, bars_height(len(rows)))
 
 

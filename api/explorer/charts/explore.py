@@ -68,11 +68,11 @@ def _grouped(table: Rows, value: str, first: str, second: str, theme: Theme, tit
         alt.Chart(data(rows))
         .mark_bar()
         .encode(
-            y=alt.Y(first, type="nominal", sort="-x", axis=alt.Axis(title=None, labelLimit=200, ticks=False)),
+            y=alt.Y(first, type="nominal", sort="-x", axis=alt.Axis(title=None, labelLimit=160, ticks=False)),
             x=alt.X(value, type="quantitative", axis=amount.axis(), stack="zero"),
             color=colour(rows, second),
             tooltip=[measure(column).tooltip() for column in (first, second, value)],
         )
     )
-    words = f"Stacked bar chart of {amount.label}, {count} bars in {len(distinct(rows, second))} parts."
+    words = f"Stacked bar chart of {amount.label}, {count} bars in parts by {measure(second).title.lower()}."
     return framed(chart, theme, shown, "", words, bars_height(count))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
+
 import altair as alt
 
 from api.explorer.charts.rows import Row
@@ -11,6 +13,7 @@ Figure = alt.Chart | alt.LayerChart
 
 HEIGHT = 280
 ROW_HEIGHT = 26
+_LINE = 48  # characters of a subtitle that a phone has room for
 
 
 def data(rows: list[Row]) -> alt.InlineData:
@@ -27,7 +30,7 @@ def framed(chart: Figure, theme: Theme, title: str, subtitle: str, description: 
     named = chart.properties(
         width="container",
         height=height,
-        title=alt.TitleParams(text=title, subtitle=subtitle) if subtitle else alt.TitleParams(text=title),
+        title=alt.TitleParams(text=title, subtitle=wrap(subtitle, _LINE) or alt.Undefined),
         description=f"{title}. {description}",
         autosize=alt.AutoSizeParams(type="fit-x", contains="padding"),
     )
@@ -40,6 +43,11 @@ def nothing(theme: Theme, title: str, message: str = "", height: int = HEIGHT) -
     words = message or "Nothing to show for this selection."
     chart = alt.Chart(data([{"message": words}])).mark_text(style="message").encode(text=alt.Text("message:N"))
     return framed(chart, theme, title, "", words, height)
+
+
+def counted(count: int, word: str) -> str:
+    """`1 row`, `2 rows`."""
+    return f"{count:,} {word}{'' if count == 1 else 's'}"
 
 
 def bars_height(count: int) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import altair as alt
 
-from api.explorer.charts.frame import ROW_HEIGHT, Figure, data, framed, layered, nothing
+from api.explorer.charts.frame import ROW_HEIGHT, Figure, counted, data, framed, layered, nothing
 from api.explorer.charts.measures import measure
 from api.explorer.charts.rows import Row, Rows, distinct, rows_of
 from api.explorer.charts.theme import LIGHT, Theme
@@ -57,7 +57,7 @@ def _cells(
             sort=distinct(rows, x),
             axis=alt.Axis(title=_axis(x), labelAngle=0, grid=False, domain=False),
         ),
-        y=alt.Y(y, type="ordinal", sort=distinct(rows, y), axis=alt.Axis(title=_axis(y), domain=False, labelLimit=200)),
+        y=alt.Y(y, type="ordinal", sort=distinct(rows, y), axis=alt.Axis(title=_axis(y), domain=False, labelLimit=160)),
         tooltip=[_tooltip(x), _tooltip(y), *[measure(column).tooltip() for column in (value, *more)]],
     )
     cells = base.mark_rect(cornerRadius=2).encode(color=alt.Color(value, type="quantitative", legend=amount.legend()))
@@ -70,7 +70,7 @@ def _cells(
         chart = layered(cells, base.mark_text().encode(text=alt.Text(value, type="quantitative", format=short)))
     largest = max(rows, key=lambda row: row[value])
     words = (
-        f"Heat map of {amount.label} with {len(rows)} cells. Largest: {largest[y]}, {measure(x).title.lower()} {largest[x]}, "
+        f"Heat map of {amount.label} with {counted(len(rows), 'cell')}. Largest: {largest[y]}, {measure(x).title.lower()} {largest[x]}, "
         f"{amount.written(largest[value])}."
     )
     return framed(chart, theme, title, subtitle, words, max(4, len(distinct(rows, y))) * ROW_HEIGHT)

@@ -13,6 +13,9 @@ from lakehouse.countries import COUNTRIES
 
 _HEIGHT = 340
 _LARGEST = 1_600  # square pixels: neighbours in Europe stay apart
+# Where a country's words stand beside its centre: Britain's clear of Germany and of America on a phone, India's within the edge
+_PLACES = {"GB": ("right", -10, -20), "IN": ("right", -25, 0)}
+_PLACE = ("left", 25, 0)
 _SEEN = [[-128, -40], [103, 62]]  # degrees: the part of the world that has all countries of operation
 
 
@@ -37,9 +40,7 @@ def sales_map(table: Rows, value: str = "revenue", theme: Theme = LIGHT, title: 
         alt.Chart(alt.graticule(extent=_SEEN, step=[20, 20])).mark_geoshape(style="graticule", filled=False),
         alt.Chart(alt.InlineData(values=shapes())).mark_geoshape(style="land"),
         _circles(rows, value),
-        # Britain's words would lie on Germany
-        _labels([row for row in rows if row["country"] != "GB"], "left", 25),
-        _labels([row for row in rows if row["country"] == "GB"], "right", -25),
+        *[_labels(rows, place) for place in (_PLACE, *_PLACES.values())],
     ).project(type="equirectangular")
     words = "Map with a circle on each country. " + " ".join(
         f"{row['name']}: {amount.written(row[value])}." for row in rows
@@ -63,10 +64,11 @@ def _circles(rows: list[Row], value: str) -> alt.Chart:
     return chart
 
 
-def _labels(rows: list[Row], align: str, dx: int) -> alt.Chart:
+def _labels(rows: list[Row], place: tuple[str, int, int]) -> alt.Chart:
+    align, dx, dy = place
     chart: alt.Chart = (
-        alt.Chart(data(rows))
-        .mark_text(align=align, dx=dx, fontWeight=600)  # type: ignore[arg-type]
+        alt.Chart(data([row for row in rows if _PLACES.get(row["country"], _PLACE) == place]))
+        .mark_text(align=align, dx=dx, dy=dy, fontWeight=600)  # type: ignore[arg-type]
         .encode(longitude="longitude:Q", latitude="latitude:Q", text="label:N")
     )
     return chart

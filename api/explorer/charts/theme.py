@@ -60,6 +60,7 @@ class Theme:
             },
             "legend": {
                 "orient": "top",
+                "columns": 3,
                 "labelColor": self.ink,
                 "titleColor": self.muted,
                 "labelFontSize": 12,

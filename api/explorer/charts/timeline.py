@@ -6,7 +6,7 @@ from typing import Literal
 
 import altair as alt
 
-from api.explorer.charts.frame import Figure, data, framed, nothing
+from api.explorer.charts.frame import Figure, counted, data, framed, nothing
 from api.explorer.charts.measures import Measure, measure
 from api.explorer.charts.rows import ChartError, Row, Rows, distinct, rows_of
 from api.explorer.charts.theme import LIGHT, Theme
@@ -98,7 +98,7 @@ def anomalies(table: Rows, theme: Theme = LIGHT, title: str = "Anomalies") -> Fi
             tooltip=[measure("event_at").tooltip("Event time (UTC)"), *[measure(column).tooltip() for column in told]],
         )
     )
-    words = f"{len(rows)} findings of {len(detectors)} detectors on a time line: {', '.join(detectors)}."
+    words = f"{counted(len(rows), 'finding')} of {counted(len(detectors), 'detector')} on a time line: {', '.join(detectors)}."
     return framed(drawn, theme, title, "One circle for each finding, larger is surer", words, 40 + 36 * len(detectors))
 
 

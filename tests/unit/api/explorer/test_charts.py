@@ -198,7 +198,7 @@ def test_stock_tells_its_status_in_words_too() -> None:
 def test_the_funnel_writes_the_rates_it_was_given_and_makes_none() -> None:
     labels = [row["label"] for row in rows(charts.funnel(FUNNEL))]
 
-    assert labels == ["100", "90", "30 · 30.0% of those with a view", "9"]
+    assert labels == ["100", "90", "30 · 30.0%", "9"]
 
 
 def test_a_funnel_of_several_rows_is_refused() -> None:
@@ -211,3 +211,10 @@ def test_a_time_without_a_zone_is_utc() -> None:
 
     assert rows(charts.anomalies(bare))[0]["event_at"] == "2026-03-01T12:00:00.000Z"
     assert spec(charts.anomalies(bare)) == spec(charts.anomalies(ANOMALIES))
+
+
+def test_bars_may_stand_in_the_order_that_they_were_given_in() -> None:
+    assert [row["category"] for row in rows(charts.bars(CATEGORIES, "category", "revenue", as_given=True))] == [
+        "books",
+        "toys",
+    ]

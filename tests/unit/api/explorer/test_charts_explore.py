@@ -24,7 +24,7 @@ def _marks(found: dict[str, Any]) -> list[str]:
     ("rows", "value", "dimensions", "chart_type", "marks"),
     [
         (BY_COUNTRY, "revenue", ["country"], ChartType.bar, ["bar", "text"]),
-        (BY_COUNTRY, "revenue", ["country"], ChartType.map, ["geoshape", "geoshape", "circle", "text", "text"]),
+        (BY_COUNTRY, "revenue", ["country"], ChartType.map, ["geoshape", "geoshape", "circle", "text", "text", "text"]),
         (BY_DAY, "order_count", ["date", "country"], ChartType.line, ["line"]),
         (BY_DAY, "order_count", ["date", "country"], ChartType.area, ["area"]),
         (BY_DAY, "order_count", ["date", "country"], ChartType.bar, ["bar"]),
