@@ -68,7 +68,6 @@ def test_only_the_routes_of_a_missing_table_are_refused(client: TestClient, lake
 @pytest.mark.parametrize(
     "path",
     [
-        "/",
         "/v1",
         "/v1/sale",
         "/v1/sales/",
