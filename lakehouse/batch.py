@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyspark.sql.functions as F
 from delta.tables import DeltaTable
+from deltalake import CommitProperties, write_deltalake
 from deltalake import DeltaTable as DeltaLog
 from deltalake.exceptions import DeltaError, TableNotFoundError
 from pyspark.sql import Column, DataFrame, Observation, SparkSession
@@ -21,6 +22,7 @@ from pyspark.sql.pandas.types import from_arrow_type
 
 from lakehouse.errors import GlobalMartError
 from lakehouse.ledger import rebuilt_since
+from lakehouse.maintenance import HOOKS, TARGET_BYTES
 from lakehouse.settings import Settings
 from lakehouse.storage import exists, open_table, spark_uri
 from lakehouse.tables import LEDGER_STREAMING, Table
@@ -142,11 +144,46 @@ def replace_days(
     `batches` (by path the last micro-batch that was read), so that a later run finds what has come since. `totals` are aggregates over
     `rows` by name, taken while they are written.
     """
+    note = _note_of_days(days, sources, batches)
+    return _overwrite(rows, settings, table, note, {"replaceWhere": _of_days(table, days)}, totals)
+
+
+def replace_days_from_arrow(
+    rows: pa.RecordBatchReader,
+    settings: Settings,
+    table: Table,
+    days: Collection[date],
+    sources: dict[str, int],
+    batches: dict[str, int] | None = None,
+) -> Written:
+    """As `replace_days`, of a table that exists, for rows that were made in this process: without a JVM in between.
+
+    delta-rs asks for `rows` in threads of its own, which may not call it again: so `rows` must not be read through it meanwhile.
+    The caller holds the batch lease; where somebody else commits in the meantime, this fails with deltalake's CommitFailedError.
+    """
+    note = _note_of_days(days, sources, batches)
+    write_deltalake(
+        open_table(settings, table),
+        rows.cast(table.schema),
+        mode="overwrite",
+        predicate=_of_days(table, days),
+        target_file_size=TARGET_BYTES,
+        commit_properties=CommitProperties(
+            max_commit_retries=0, custom_metadata={"userMetadata": json.dumps(note, sort_keys=True)}
+        ),
+        post_commithook_properties=HOOKS,
+    )
+    return last_write(settings, table)
+
+
+def _of_days(table: Table, days: Collection[date]) -> str:
+    """SQL that is true for the rows of `days` of a table with daily partitions."""
     (column,) = table.partition_by
-    names = sorted(day.isoformat() for day in days)
-    where = f"{column} IN ({', '.join(f'DATE {name!r}' for name in names)})"
-    note = {"days": names, "sources": sources, "batches": batches or {}}
-    return _overwrite(rows, settings, table, note, {"replaceWhere": where}, totals)
+    return f"{column} IN ({', '.join(f'DATE {str(day)!r}' for day in sorted(days))})"
+
+
+def _note_of_days(days: Collection[date], sources: dict[str, int], batches: dict[str, int] | None) -> dict[str, Any]:
+    return {"days": sorted(map(str, days)), "sources": sources, "batches": batches or {}}
 
 
 def replace_all(
