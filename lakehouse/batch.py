@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyspark.sql.functions as F
 from delta.tables import DeltaTable
+from deltalake import CommitProperties, write_deltalake
 from deltalake import DeltaTable as DeltaLog
 from deltalake.exceptions import DeltaError, TableNotFoundError
 from pyspark.sql import Column, DataFrame, Observation, SparkSession
@@ -21,6 +22,7 @@ from pyspark.sql.pandas.types import from_arrow_type
 
 from lakehouse.errors import GlobalMartError
 from lakehouse.ledger import rebuilt_since
+from lakehouse.maintenance import HOOKS, TARGET_BYTES
 from lakehouse.settings import Settings
 from lakehouse.storage import exists, open_table, spark_uri
 from lakehouse.tables import LEDGER_STREAMING, Table
@@ -142,11 +144,44 @@ def replace_days(
     `batches` (by path the last micro-batch that was read), so that a later run finds what has come since. `totals` are aggregates over
     `rows` by name, taken while they are written.
     """
+    options = {"replaceWhere": _of_days(table, days), "userMetadata": _note_of_days(days, sources, batches)}
+    return _overwrite(rows, settings, table, options, totals)
+
+
+def replace_days_from_arrow(
+    rows: pa.RecordBatchReader,
+    settings: Settings,
+    table: Table,
+    days: Collection[date],
+    sources: dict[str, int],
+    batches: dict[str, int] | None = None,
+) -> Written:
+    """As `replace_days`, of a table that exists, for rows that were made in this process: without a JVM in between.
+
+    delta-rs asks for `rows` in threads of its own, which may not call it again: so `rows` must not be read through it meanwhile.
+    The caller holds the batch lease; where somebody else commits in the meantime, this fails with deltalake's CommitFailedError.
+    """
+    note = {"userMetadata": _note_of_days(days, sources, batches)}
+    write_deltalake(
+        open_table(settings, table),
+        rows.cast(table.schema),
+        mode="overwrite",
+        predicate=_of_days(table, days),
+        target_file_size=TARGET_BYTES,
+        commit_properties=CommitProperties(max_commit_retries=0, custom_metadata=note),
+        post_commithook_properties=HOOKS,
+    )
+    return last_write(settings, table)
+
+
+def _of_days(table: Table, days: Collection[date]) -> str:
+    """SQL that is true for the rows of `days` of a table with daily partitions."""
     (column,) = table.partition_by
-    names = sorted(day.isoformat() for day in days)
-    where = f"{column} IN ({', '.join(f'DATE {name!r}' for name in names)})"
-    note = {"days": names, "sources": sources, "batches": batches or {}}
-    return _overwrite(rows, settings, table, note, {"replaceWhere": where}, totals)
+    return f"{column} IN ({', '.join(f'DATE {str(day)!r}' for day in sorted(days))})"
+
+
+def _note_of_days(days: Collection[date], sources: dict[str, int], batches: dict[str, int] | None) -> str:
+    return json.dumps({"batches": batches or {}, "days": sorted(map(str, days)), "sources": sources}, sort_keys=True)
 
 
 def replace_all(
@@ -157,14 +192,13 @@ def replace_all(
     totals: Mapping[str, Column] | None = None,
 ) -> Written:
     """Replace, in one commit, all rows of `table`; `sources` and `totals` as in `replace_days`."""
-    return _overwrite(rows, settings, table, {"sources": sources}, {}, totals)
+    return _overwrite(rows, settings, table, {"userMetadata": json.dumps({"sources": sources}, sort_keys=True)}, totals)
 
 
 def _overwrite(
     rows: DataFrame,
     settings: Settings,
     table: Table,
-    note: dict[str, Any],
     options: dict[str, str],
     totals: Mapping[str, Column] | None,
 ) -> Written:
@@ -173,8 +207,7 @@ def _overwrite(
     seen = Observation()
     if totals:
         rows = rows.observe(seen, *[column.alias(name) for name, column in totals.items()])
-    writer = rows.write.format("delta").mode("overwrite").options(**options)
-    writer.option("userMetadata", json.dumps(note, sort_keys=True)).save(spark_uri(settings, table))
+    rows.write.format("delta").mode("overwrite").options(**options).save(spark_uri(settings, table))
     return replace(last_write(settings, table), totals=seen.get if totals else {})
 
 

@@ -7,22 +7,27 @@ result are one commit, which a killed run leaves whole or not at all, and a day 
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date
 
+import pyarrow as pa
 import pyspark.sql.functions as F
 from pyspark.sql import DataFrame, SparkSession
 
 from lakehouse import batch
 from lakehouse.contracts.base import MONEY_MAX
 from lakehouse.settings import Settings
+from lakehouse.storage import open_table
 from lakehouse.tables import CUSTOMER_RFM, TRANSACTIONS
 from lakehouse.transforms import rfm
 from lakehouse.transforms import rfm_increment as increment
 from lakehouse.transforms.rfm_increment import State
 
-MOST_TOUCHED = 1_000_000
-"""With more customers than this to be changed, their table is too large to be sent to every task, and nothing is saved any more."""
+MOST_KEPT = 100_000_000
+"""More customers than this are left to Spark, which spreads them over its executors; one process takes seconds for 10 million."""
+MOST_CHANGED = 1_000_000
+"""With more customers than this to be changed, next to nothing is saved, and all of them would have to come to this process."""
 
 
 @dataclass(frozen=True)
@@ -36,31 +41,24 @@ class Made:
     publishing_seconds: float
 
 
-@dataclass(frozen=True)
-class _Plan:
-    customers: DataFrame
-    counted: DataFrame
-    reason: str
-    held: tuple[DataFrame, ...]
-    is_increment: bool
-
-
 def make(spark: SparkSession, settings: Settings, day: date, version: int, *, in_full: bool = False) -> Made:
     """Write `day` out of `silver/transactions` at `version`; `in_full` looks for no earlier day."""
     started = time.monotonic()
     silver = batch.read(spark, settings, TRANSACTIONS, version)
     last = batch.last_batch(settings, TRANSACTIONS, version)
+    sources, batches = {TRANSACTIONS.path: version}, {TRANSACTIONS.path: last}
     state = "it was asked for in full" if in_full else _state(settings, day, version, last)
-    plan = _full(silver, day, state) if isinstance(state, str) else _increment(spark, settings, silver, day, state)
-    try:
-        rows = rfm.scored(plan.customers, rfm.cut_points(plan.counted), day)
-        computed = time.monotonic()
-        sources, batches = {TRANSACTIONS.path: version}, {TRANSACTIONS.path: last}
-        written = batch.replace_days(rows, settings, CUSTOMER_RFM, [day], sources, batches)
-    finally:
-        for frame in plan.held:
-            frame.unpersist()
-    return Made(written, plan.is_increment, plan.reason, computed - started, time.monotonic() - computed)
+    with ExitStack() as held:
+        moved = state if isinstance(state, str) else _increment(held, settings, silver, day, state)
+        if isinstance(moved, str):
+            is_increment, reason, rows = False, f"in full: {moved}", _full(held, silver, day)
+            computed = time.monotonic()
+            written = batch.replace_days(rows, settings, CUSTOMER_RFM, [day], sources, batches)
+        else:
+            is_increment, (reason, arrow) = True, moved
+            computed = time.monotonic()
+            written = batch.replace_days_from_arrow(arrow, settings, CUSTOMER_RFM, [day], sources, batches)
+    return Made(written, is_increment, reason, computed - started, time.monotonic() - computed)
 
 
 def differences(spark: SparkSession, settings: Settings, day: date) -> int:
@@ -101,31 +99,30 @@ def _state(settings: Settings, day: date, version: int, last: int) -> State | st
     return State(as_of_date, seen)
 
 
-def _full(silver: DataFrame, day: date, reason: str) -> _Plan:
+def _full(held: ExitStack, silver: DataFrame, day: date) -> DataFrame:
     customers = rfm.customers(silver, day).persist()
-    return _Plan(customers, customers.withColumn("n", F.lit(1)), f"in full: {reason}", (customers,), False)
+    held.callback(customers.unpersist)
+    return rfm.scored(customers, rfm.cut_points(customers), day)
 
 
-def _increment(spark: SparkSession, settings: Settings, silver: DataFrame, day: date, state: State) -> _Plan:
-    """By the state; in full where its rows are gone, too much has changed, or a sum to be changed is one that was clipped."""
-    kept = batch.read(spark, settings, CUSTOMER_RFM).where(F.col("as_of_date") == state.as_of_date)
-    if kept.isEmpty():
-        return _full(silver, day, f"{state.as_of_date} has no rows")
-    changes = increment.changes(silver, state, day).persist()
-    count = changes.count()
-    if count > MOST_TOUCHED:
-        changes.unpersist()
-        return _full(silver, day, f"{count:,} customers have changed since {state.as_of_date}")
-    before = increment.aged(kept, state, day)
-    touched = increment.touched(before, changes).coalesce(1).persist()
-    if not touched.where(F.col("was.monetary") == F.lit(MONEY_MAX)).isEmpty():
-        changes.unpersist()
-        touched.unpersist()
-        return _full(silver, day, f"a sum of {state.as_of_date} that has changed since is {MONEY_MAX} USD or more")
-    return _Plan(
-        increment.customers_now(before, touched),
-        increment.counted_now(before, touched),
-        f"{state.as_of_date} and {count:,} customers that have changed since",
-        (changes, touched),
-        True,
-    )
+def _increment(
+    held: ExitStack, settings: Settings, silver: DataFrame, day: date, state: State
+) -> tuple[str, pa.RecordBatchReader] | str:
+    """What it was made from, and rows that can be read while `held` is; in words, why the state cannot be moved on."""
+    of_day = f"as_of_date = '{state.as_of_date}'"
+    kept = open_table(settings, CUSTOMER_RFM).to_pyarrow_dataset(file_pruning_predicate=of_day)
+    count = kept.count_rows()
+    if not count:
+        return f"{state.as_of_date} has no rows"
+    if count > MOST_KEPT:
+        return f"{state.as_of_date} has {count:,} customers"
+    changes = increment.changes(silver, state, day).limit(MOST_CHANGED + 1).toArrow()
+    if len(changes) > MOST_CHANGED:
+        return f"more than {MOST_CHANGED:,} customers have changed since {state.as_of_date}"
+    with ExitStack() as opened:
+        duck = opened.enter_context(increment.moved(kept, changes, (day - state.as_of_date).days))
+        if increment.is_clipped(duck):
+            return f"a sum of {state.as_of_date} that has changed since is {MONEY_MAX} USD or more"
+        rows = increment.scored(duck, increment.cut_points(duck), day)
+        held.push(opened.pop_all())
+    return f"{state.as_of_date} and {len(changes):,} customers that have changed since", rows

@@ -13,7 +13,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from functools import reduce
 from typing import TypeVar
 
 import pyspark.sql.functions as F
@@ -80,7 +79,7 @@ def rfm(transactions: DataFrame, as_of_date: date) -> DataFrame:
     ceil(5 x share of customers that are not better), in whole numbers, so customers with equal values have equal scores.
     """
     found = customers(transactions, as_of_date)
-    return scored(found, cut_points(found.withColumn("n", F.lit(1))), as_of_date)
+    return scored(found, cut_points(found), as_of_date)
 
 
 def customers(transactions: DataFrame, as_of_date: date) -> DataFrame:
@@ -113,23 +112,23 @@ def customers(transactions: DataFrame, as_of_date: date) -> DataFrame:
 
 
 def cut_points(customers: DataFrame) -> Cuts:
-    """The cut points of `customers`: rows of the measures with `n`, how many customers a row stands for; below 0 it takes away.
+    """The cut points of `customers`.
 
     Runs two queries. Values are counted, not sorted: a year has 365 days of last purchases and few frequencies. Sums of money are many, so they
     are first counted in steps of 10 USD, and then one by one only in the steps in which the share of customers passes that of a score.
     """
     step = F.expr(f"bigint(monetary) div {_STEP}")
-    keyed = customers.select((-F.col("recency_days")).alias("r"), F.col("frequency").alias("f"), step.alias("m"), "n")
-    grouped = keyed.groupingSets([[F.col(name)] for name in MEASURES], *MEASURES).agg(F.sum("n").alias("n"))
+    keyed = customers.select((-F.col("recency_days")).alias("r"), F.col("frequency").alias("f"), step.alias("m"))
+    grouped = keyed.groupingSets([[F.col(name)] for name in MEASURES], *MEASURES).count()
     counts: dict[str, dict[int, int]] = {name: {} for name in MEASURES}
     for row in grouped.collect():
         name = next(name for name in MEASURES if row[name] is not None)
-        counts[name][row[name]] = row["n"]
+        counts[name][row[name]] = row["count"]
     cut_steps = sorted(set(cuts(counts["m"])))
     money = {Decimal(one * _STEP): n for one, n in counts["m"].items() if one not in cut_steps}
     if cut_steps:
-        close = customers.where(step.isin(cut_steps)).groupBy("monetary").agg(F.sum("n").alias("n"))
-        money |= {row["monetary"]: row["n"] for row in close.collect()}
+        close = customers.where(step.isin(cut_steps)).groupBy("monetary").count()
+        money |= {row["monetary"]: row["count"] for row in close.collect()}
     return Cuts(tuple(-value for value in cuts(counts["r"])), cuts(counts["f"]), cuts(money))
 
 
@@ -148,23 +147,26 @@ def cuts(counts: Mapping[V, int]) -> tuple[V, ...]:
 
 def scored(customers: DataFrame, cuts: Cuts, as_of_date: date) -> DataFrame:
     """The rows of `gold/customer_rfm` for `customers`, columns in its order."""
-    r, f, m = F.col("r_score"), F.col("f_score"), F.col("m_score")
-    value = F.shiftright(f + m + 1, 1)
-    names = F.array(*[F.lit(name) for score in range(1, SCORES + 1) for name in SEGMENTS[score]])
-    days, times, money = (F.col(column) for column in MEASURES.values())
-    return (
-        customers.withColumn("r_score", _score(days <= cut for cut in cuts.r))
-        .withColumn("f_score", _score(times >= cut for cut in cuts.f))
-        .withColumn("m_score", _score(money >= _money(F.lit(cut)) for cut in cuts.m))
-        .withColumn("as_of_date", F.lit(as_of_date))
-        .withColumn("segment", F.element_at(names, (r - 1) * SCORES + value))
-        .select(*[column.name for column in CUSTOMER_RFM.columns])
-    )
+    return customers.selectExpr(*columns(cuts, as_of_date))
 
 
-def _score(reached: Iterable[Column]) -> Column:
+def columns(cuts: Cuts, as_of_date: date) -> tuple[str, ...]:
+    """The columns of `gold/customer_rfm` in its order, in SQL that Spark and DuckDB both know, of rows with the measures."""
+    cells = [name for score in range(1, SCORES + 1) for name in SEGMENTS[score]]
+    cell = f"(r_score - 1) * {SCORES} + ((f_score + m_score + 1) >> 1)"
+    made = {
+        "as_of_date": f"DATE '{as_of_date}'",
+        "r_score": _score(f"recency_days <= {cut}" for cut in cuts.r),
+        "f_score": _score(f"frequency >= {cut}" for cut in cuts.f),
+        "m_score": _score(f"monetary >= CAST({cut:f} AS DECIMAL(18,2))" for cut in cuts.m),
+        "segment": f"CASE {cell} {' '.join(f'WHEN {n} THEN {name!r}' for n, name in enumerate(cells, 1))} END",
+    }
+    return tuple(f"{made[name]} AS {name}" if name in made else name for name in CUSTOMER_RFM.schema.names)
+
+
+def _score(reached: Iterable[str]) -> str:
     """1, and one more for each cut point that the customer reaches."""
-    return reduce(Column.__add__, [one.cast("int") for one in reached], F.lit(1))
+    return " + ".join(["1", *(f"CAST({one} AS INT)" for one in reached)])
 
 
 def _money(amount: Column) -> Column:

@@ -135,16 +135,21 @@ def test_only_a_day_whose_commit_fits_what_silver_is_now_is_a_state(spark: Spark
     assert state(D14, 5, 9) == "the commit of 2026-03-13 does not say what it has seen"
 
 
-def test_a_flood_of_changes_is_computed_in_full(
+def test_a_flood_of_changes_and_too_many_customers_are_computed_in_full(
     spark: SparkSession, lake: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    silver_rows = spark.createDataFrame(silver(FIRST))
-    batch.replace_days(kept(spark, "ada"), lake, CUSTOMER_RFM, [D13], {}, {})
-    monkeypatch.setattr(customer_rfm, "MOST_TOUCHED", 1)
-    plan = customer_rfm._increment(spark, lake, silver_rows, D14, State(D13, 1))
-    assert plan.reason == "in full: 3 customers have changed since 2026-03-13"
-    assert {row["user_id"] for row in plan.customers.collect()} == {"bob", "eve"}
-    plan.customers.unpersist()
+    make(spark, lake, D13)
+    add(lake, SECOND)
+    monkeypatch.setattr(customer_rfm, "MOST_CHANGED", 3)
+    made = make(spark, lake, D14)
+    assert made.reason == "in full: more than 3 customers have changed since 2026-03-13"
+    monkeypatch.setattr(customer_rfm, "MOST_CHANGED", 4)
+    monkeypatch.setattr(customer_rfm, "MOST_KEPT", 2)
+    assert make(spark, lake, D14).reason == "in full: 2026-03-13 has 3 customers"
+    assert rows(lake, D14) == in_full(FIRST + SECOND, D14)
+    monkeypatch.setattr(customer_rfm, "MOST_KEPT", 3)
+    assert make(spark, lake, D14).is_increment
+    assert rows(lake, D14) == in_full(FIRST + SECOND, D14)
 
 
 def kept(spark: SparkSession, user: str) -> DataFrame:

@@ -21,15 +21,13 @@ CUSTOMERS = 400
 def moved(spark: SparkSession, orders: list[Order], then: date, now: date) -> list[tuple[Any, ...]]:
     """`now` out of `then`, which knew the micro-batches up to SEEN."""
     rows = spark.createDataFrame(silver(orders).select(list(USED))).persist()
-    kept = rfm.rfm(rows.where(f"batch_id <= {SEEN}"), then).persist()
-    state = State(then, SEEN)
-    before = increment.aged(kept, state, now)
-    touched = increment.touched(before, increment.changes(rows, state, now)).persist()
-    cuts = rfm.cut_points(increment.counted_now(before, touched))
-    result = rfm.scored(increment.customers_now(before, touched), cuts, now).collect()
-    for frame in (rows, kept, touched):
-        frame.unpersist()
-    return sorted(tuple(row) for row in result)
+    kept = rfm.rfm(rows.where(f"batch_id <= {SEEN}"), then).toArrow()
+    changes = increment.changes(rows, State(then, SEEN), now).toArrow()
+    rows.unpersist()
+    with increment.moved(kept, changes, (now - then).days) as duck:
+        assert not increment.is_clipped(duck)
+        result = increment.scored(duck, increment.cut_points(duck), now).read_all()
+    return sorted(tuple(row.values()) for row in result.to_pylist())
 
 
 # from a day to the next, around a leap day, over three days that were left out, and the same day once more
