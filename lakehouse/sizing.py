@@ -11,10 +11,12 @@ from lakehouse.session import JAVA_OPTIONS
 from lakehouse.settings import Settings
 from lakehouse.storage import open_table
 
+HARDLY_ROWS = 20_000
+"""Of silver. Up to here compiled code does not earn back its compilation. Not much further: rows of wide tables are written ten times slower."""
 FEW_ROWS = 1_000_000
-"""Of silver. Up to here a run is planning and compiling, not data: compiled code does not earn back its compilation."""
+"""Of silver. Up to here a run is planning, not data."""
 _ROWS_PER_TASK = 4_000_000
-_LARGEST = (t.TRANSACTION_ITEMS, t.PRODUCT_VIEWS, t.CART_EVENTS, t.USERS)
+_LARGEST = (t.TRANSACTION_ITEMS, t.PRODUCT_VIEWS, t.CART_EVENTS, t.USERS, t.PRODUCTS)
 
 
 def row_count(settings: Settings, table: t.Table, version: int | None = None) -> int:
@@ -27,18 +29,18 @@ def row_count(settings: Settings, table: t.Table, version: int | None = None) ->
 
 
 def session_conf(settings: Settings) -> dict[str, str]:
-    """Spark settings for a run over the lake as it is now, for `lakehouse.session`: each of them said in either case.
+    """Spark settings for a run over the lake as it is now, for `lakehouse.session`: each of them said in every case.
 
-    With few rows plans are interpreted, not compiled, and not planned anew while they run. With many a task of a shuffle gets so many rows that
-    it can keep what it adds up in memory.
+    With hardly any rows plans are interpreted, not compiled; with few they are not planned anew while they run, and the JVM, which lives for
+    minutes, does not optimise. With many a task of a shuffle gets so many rows that it can keep in memory what it adds up.
     """
     rows = sum(row_count(settings, table) for table in _LARGEST)
-    is_little = rows <= FEW_ROWS
+    is_interpreted, is_little = rows <= HARDLY_ROWS, rows <= FEW_ROWS
     return {
         "spark.driver.extraJavaOptions": f"{JAVA_OPTIONS} -XX:TieredStopAtLevel=1" if is_little else JAVA_OPTIONS,
-        "spark.sql.codegen.wholeStage": str(not is_little).lower(),
-        "spark.sql.codegen.factoryMode": "NO_CODEGEN" if is_little else "FALLBACK",
+        "spark.sql.codegen.wholeStage": str(not is_interpreted).lower(),
+        "spark.sql.codegen.factoryMode": "NO_CODEGEN" if is_interpreted else "FALLBACK",
         "spark.sql.adaptive.enabled": str(not is_little).lower(),
-        "spark.sql.shuffle.partitions": "2" if is_little else str(max(4, int(rows / _ROWS_PER_TASK))),
+        "spark.sql.shuffle.partitions": "2" if is_interpreted else str(max(4, int(rows / _ROWS_PER_TASK))),
         "spark.databricks.delta.snapshotPartitions": "1" if is_little else "2",
     }

@@ -32,12 +32,15 @@ def test_plans_are_compiled_and_shuffles_split_once_there_are_many_rows(
 ) -> None:
     add(file_settings, USERS, arrow(USERS, [user(1, "13 00:00", "ada")]))
     add(file_settings, TRANSACTION_ITEMS, arrow(TRANSACTION_ITEMS, [line(n, "13 09:00", "ada", "pen") for n in (2, 3)]))
+    hardly = session_conf(file_settings)
+    monkeypatch.setattr(sizing, "HARDLY_ROWS", 2)
     few = session_conf(file_settings)
     monkeypatch.setattr(sizing, "FEW_ROWS", 2)
     many = session_conf(file_settings)
-    assert few.keys() == many.keys()
+    assert hardly.keys() == few.keys() == many.keys()
     names = ("spark.sql.codegen.wholeStage", "spark.sql.adaptive.enabled", "spark.sql.shuffle.partitions")
-    assert [few[name] for name in names] == ["false", "false", "2"]
+    assert [hardly[name] for name in names] == ["false", "false", "2"]
+    assert [few[name] for name in names] == ["true", "false", "4"]
     assert [many[name] for name in names] == ["true", "true", "4"]
     monkeypatch.setattr(sizing, "_ROWS_PER_TASK", 0.5)
     assert session_conf(file_settings)["spark.sql.shuffle.partitions"] == "6"
