@@ -75,8 +75,8 @@ def _countries_add_up(by: str, values: tuple[str, ...]) -> list[NoRows]:
 
 
 _ITEMS = "silver_transaction_items"
-# Counted by their 64-bit hashes, half as much to send around; of ten million customers two share one with a chance of 1 in 370,000, and
-# the count is then too low, never right where it should not be.
+# Counted by their 64-bit hashes, half as much to send around; that two of ten million customers share one, and the check fails for it, has a
+# chance of 1 in 370,000.
 _CUSTOMERS = "count(DISTINCT xxhash64(user_id))"
 _REVENUE = {"silver_revenue": "sum(line_amount)"}
 # A score is ceil(5 x share of customers that are not better), so no more than k fifths of the customers have k or less

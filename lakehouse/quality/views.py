@@ -77,7 +77,9 @@ def look(
     if table.layer == "silver":
         return of_silver(spark, settings, table, cut, since)
     if table.path in FIXED:
-        return read(spark, settings, table, last_write(settings, table).version), {}
+        # written where it differed, which may be long ago
+        version = version_there(settings, table, last_write(settings, table).version, cut)
+        return read(spark, settings, table, version), {}
     for dimension in DIMENSIONS:
         if dimension.member.dimension is table:
             return of_dimension(spark, settings, dimension, cut)
