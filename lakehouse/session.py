@@ -14,6 +14,7 @@ from lakehouse.errors import SettingsError, VersionMismatchError
 from lakehouse.settings import Settings
 
 _SCALA = "2.13"
+JAVA_OPTIONS = "-Xss8m -XX:+UseParallelGC -Duser.timezone=UTC"
 
 
 def check_versions(jars: list[str]) -> None:
@@ -48,15 +49,16 @@ def build_session(settings: Settings, name: str, memory_gb: float, extra: dict[s
     """
     jars = spark_jars(settings)
     check_versions(jars)
-    java = "-Xss8m -XX:+UseParallelGC -Duser.timezone=UTC"
     conf = {
         "spark.driver.memory": f"{int(memory_gb * 1024)}m",
-        "spark.driver.extraJavaOptions": java,
-        "spark.executor.extraJavaOptions": java,
+        "spark.driver.extraJavaOptions": JAVA_OPTIONS,
+        "spark.executor.extraJavaOptions": JAVA_OPTIONS,
         "spark.driver.host": "127.0.0.1" if settings.spark_master.startswith("local") else "",
         "spark.driver.bindAddress": "127.0.0.1" if settings.spark_master.startswith("local") else "",
         "spark.jars": ",".join(jars),
         "spark.ui.enabled": "false",
+        # Each query's plan is written out for pages that nobody sees, with adaptive execution after each of its stages; this is the short form
+        "spark.sql.ui.explainMode": "simple",
         "spark.ui.showConsoleProgress": "false",
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.ansi.enabled": "true",

@@ -8,7 +8,7 @@ Their days are replaced together with the day asked for, in one commit, so that 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import reduce
 
@@ -21,7 +21,8 @@ from lakehouse import tables as t
 from lakehouse.errors import GlobalMartError
 from lakehouse.overtaken import Frames, Kept, Made, last_batches, overtaken
 from lakehouse.settings import Settings
-from lakehouse.storage import exists
+from lakehouse.sizing import FEW_ROWS, row_count
+from lakehouse.storage import exists, open_table
 from lakehouse.transforms import dimensions, facts
 from lakehouse.transforms.scd2 import PRODUCT, USER, Member, dimension
 
@@ -110,14 +111,30 @@ INVENTORY = Fact(
     running=(_ITEMS, _CHANGES, t.PRODUCTS.path),
     rows=_inventory,
 )
+# Of more days the ids may be as many as the versions
+_MOST_DAYS = 5
 DIMENSIONS = (USERS, PRODUCTS)
 FACTS = (SALES, SESSIONS, INVENTORY)
 
 
 def make_fixed(spark: SparkSession, settings: Settings, table: t.Table) -> batch.Written:
-    """Write a dimension that does not come from events; `totals` has `row_count`."""
-    rows = spark.createDataFrame(FIXED[table.path]())
-    return batch.replace_all(rows, settings, table, {}, {"row_count": F.count(F.lit(1))})
+    """Write a dimension that does not come from events, unless it has these rows already; `totals` has `row_count`."""
+    rows = FIXED[table.path]()
+    there = _written_as(settings, table, rows)
+    if there is not None:
+        return replace(there, totals={"row_count": rows.num_rows})
+    return batch.replace_all(spark.createDataFrame(rows), settings, table, {}, {"row_count": F.count(F.lit(1))})
+
+
+def _written_as(settings: Settings, table: t.Table, rows: pa.Table) -> batch.Written | None:
+    """The commit that the table has these rows from; None where it has others."""
+    try:
+        written = batch.last_write(settings, table)
+    except batch.NotMadeError:
+        return None
+    kept = open_table(settings, table).to_pyarrow_table(columns=table.schema.names).cast(table.schema)
+    in_order = [(name, "ascending") for name in table.key]
+    return written if kept.sort_by(in_order).equals(rows.sort_by(in_order)) else None
 
 
 def make_dimension(
@@ -143,14 +160,27 @@ def make_fact(spark: SparkSession, settings: Settings, fact: Fact, day: date) ->
     frames = {path: batch.read(spark, settings, t.BY_PATH[path], version) for path, version in versions.items()}
     batches = last_batches(settings, fact, versions)
     repaired = overtaken(spark, settings, fact, frames, versions, batches) - {day}
+    days = sorted({day} | repaired)
+    named = {one.dimension.path: _named(settings, fact, one, frames, versions, days) for one in fact.members}
     # One file per day: what is read is mostly some days.
-    rows = fact.rows(frames, sorted({day} | repaired)).repartition(fact.day)
+    rows = fact.rows({**frames, **named}, days).repartition(fact.day)
     of_day = F.col(fact.day) == F.lit(day)
     totals = {"row_count": F.count_if(of_day)}
     if fact.money:
         totals[f"{fact.money}_total_usd"] = F.sum(F.when(of_day, F.col(fact.money)))
-    written = batch.replace_days(rows, settings, fact.table, {day} | repaired, versions, batches, totals)
+    written = batch.replace_days(rows, settings, fact.table, days, versions, batches, totals)
     return Made(written, tuple(sorted(repaired)))
+
+
+def _named(
+    settings: Settings, fact: Fact, member: Member, frames: Frames, versions: Mapping[str, int], days: list[date]
+) -> DataFrame:
+    """The versions of a member, where there are many only those that facts of `days` can name: the others need not be sorted to be joined."""
+    known, table = frames[member.dimension.path], member.dimension
+    if fact.running or len(days) > _MOST_DAYS or row_count(settings, table, versions[table.path]) <= FEW_ROWS:
+        return known
+    ids = [facts.of_days(frames[path], time, days).select(member.id) for path, time in fact.time_of.items()]
+    return known.join(F.broadcast(reduce(DataFrame.unionByName, ids).distinct()), member.id, "left_semi")
 
 
 def _joint_versions(settings: Settings, fact: Fact) -> dict[str, int]:

@@ -15,9 +15,6 @@ from lakehouse.settings import load_settings
 from orchestration.record import RecordAwayError, record
 from orchestration.runs import check_day, close_dead, failures, run
 
-# A JVM that lives for a minute does not earn back what the optimising compiler costs: this halves the processor time.
-SHORT_JVM = "-XX:TieredStopAtLevel=1"
-
 
 def main(
     day: Annotated[
@@ -31,7 +28,6 @@ def main(
     Example: python -m orchestration.materialize --day 2026-03-14
     """
     os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "yes")
-    os.environ.setdefault("JDK_JAVA_OPTIONS", SHORT_JVM)
     try:
         asked = check_day(day).isoformat() if day else newest_day()
     except GlobalMartError as error:

@@ -17,6 +17,7 @@ from lakehouse.lease import Lease
 from lakehouse.progress import progress
 from lakehouse.session import own_session
 from lakehouse.settings import Settings, load_settings
+from lakehouse.sizing import session_conf
 from lakehouse.streams.jvm import adopt_jvm, forget_jvm, wait_for_old_jvm
 from lakehouse.tables import Table
 from orchestration.runs import PARTITION_TAG, PROVISIONAL_TAG, process_tag
@@ -25,8 +26,8 @@ from orchestration.runs import PARTITION_TAG, PROVISIONAL_TAG, process_tag
 class LakehouseSpark(PySparkResource):
     """dagster-pyspark's resource around `lakehouse.session`; settings and secrets are those of the batch service.
 
-    `spark_config` overrides single Spark settings; `keeps_session` leaves the session to the next run of the same process. Silver
-    is read at one cut for the whole run, so that its tables agree.
+    Spark's settings are those for the size of the lake; `spark_config` overrides single ones. `keeps_session` leaves the session to
+    the next run of the same process. Silver is read at one cut for the whole run, so that its tables agree.
     """
 
     spark_config: dict[str, Any] = Field(default_factory=dict)
@@ -43,7 +44,8 @@ class LakehouseSpark(PySparkResource):
             _introduce(context, settings)
             wait_for_old_jvm(settings, "batch")
             name = f"globalmart-batch {context.run.run_id if context.run else ''}"
-            session = own_session(settings, name, settings.batch_memory_gb, self.spark_config, keep=self.keeps_session)
+            extra = session_conf(settings) | self.spark_config
+            session = own_session(settings, name, settings.batch_memory_gb, extra, keep=self.keeps_session)
             try:
                 with session as self._spark_session:
                     self._settings, self._cut = settings, None

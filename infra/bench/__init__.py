@@ -13,6 +13,7 @@ import typer
 from infra.bench.alerts import alerts
 from infra.bench.api import api
 from infra.bench.base import BenchError, Result
+from infra.bench.daily import daily
 from infra.bench.drain import drain
 from infra.bench.freshness import freshness
 from infra.bench.generator import generator
@@ -32,15 +33,16 @@ BENCHMARKS: dict[str, Callable[[int], Result]] = {
 
 def bench(
     name: Annotated[
-        str, typer.Argument(help="generator, drain, freshness, alerts, api, soak, warehouse, or all.")
+        str, typer.Argument(help="generator, drain, freshness, alerts, api, soak, warehouse, daily, or all.")
     ] = "all",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per benchmark.")] = False,
     seconds: Annotated[int, typer.Option(min=5, help="How long to measure, where time is the measure.")] = 60,
-    customers: Annotated[int, typer.Option(min=100, help="warehouse: customers at full size.")] = CUSTOMERS,
+    customers: Annotated[int, typer.Option(min=100, help="warehouse and daily: customers at full size.")] = CUSTOMERS,
 ) -> None:
     """Run one benchmark on a throw-away stack of its own and print ours beside its peer."""
     runs = {one: partial(run, seconds) for one, run in BENCHMARKS.items()} | {
-        "warehouse": partial(warehouse, customers)
+        "warehouse": partial(warehouse, customers),
+        "daily": partial(daily, customers),
     }
     if name != "all" and name not in runs:
         raise BenchError(f"There is no benchmark {name!r}: there are {', '.join(runs)}, and all.")

@@ -15,12 +15,14 @@ import numpy.typing as npt
 import pyarrow as pa
 from deltalake import write_deltalake
 
+from infra.bench import columns as c
 from infra.cache import content_name, make_once
-from ingestion.hashing import Floats, Ints, digit_chars, key64, uniform
+from ingestion.hashing import Ints, digit_chars
 from ingestion.world import USER_COUNT, World, product_chars, user_chars
+from lakehouse.contracts import CONTRACTS
 from lakehouse.contracts.base import COUNTRIES, PAYMENT_METHODS
 from lakehouse.maintenance import WRITER
-from lakehouse.tables import MONEY, TRANSACTIONS
+from lakehouse.tables import TRANSACTIONS, Table
 from lakehouse.transforms.rfm import WINDOW_DAYS
 
 LAST_DAY = date(2026, 3, 15)
@@ -28,12 +30,12 @@ DAYS = WINDOW_DAYS + 1
 CUSTOMERS_PER_PRODUCT = 40
 CUSTOMERS_PER_DAILY_ORDER = 100
 _FORMAT = 1  # to be raised with every change of what is made
-_SEED = 20
+WORLD = World(20)
 _LATE_SHARE, _LATE_DAYS = 0.01, 3
 # Of N customers the one of rank N * draw ** 1.5 buys: the first tenth of them buys a fifth.
 _SKEW = 1.5
 _LEAST_ROWS = 100_000
-_DAY_MICROS = 86_400_000_000
+DAY_MICROS = 86_400_000_000
 
 
 @dataclass(frozen=True)
@@ -62,10 +64,10 @@ def lake(size: Size, say: Callable[[str], None]) -> Path:
 
     def make(folder: Path) -> None:
         say(f"making {size.daily_orders * DAYS:,} transactions of {size.customers:,} customers, once")
-        for days in _commits(size):
+        for days in commits(size):
             write_deltalake(
                 folder / TRANSACTIONS.path,
-                pa.concat_tables(_arrivals(size, number) for number in days),
+                pa.concat_tables(arrivals(size, number) for number in days),
                 mode="append",
                 configuration=TRANSACTIONS.properties,
                 writer_properties=WRITER,
@@ -74,84 +76,120 @@ def lake(size: Size, say: Callable[[str], None]) -> Path:
     return make_once(name, make, on_wait=lambda: say("another benchmark makes the data: waiting for it"))
 
 
-def _commits(size: Size) -> list[range]:
+def commits(size: Size) -> list[range]:
     """The days of each commit: as many as make a file of fair size, and the last day alone, so that the version before does not know it."""
     days = max(_LEAST_ROWS // size.daily_orders, 1)
     return [*(range(first, min(first + days, DAYS - 1)) for first in range(0, DAYS - 1, days)), range(DAYS - 1, DAYS)]
 
 
-def _arrivals(size: Size, number: int) -> pa.Table:
-    """All rows that come in on day `number` (from 0): a few of them happened up to three days before."""
+@dataclass(frozen=True)
+class Orders:
+    """The orders that come in on a day, one element each; those of order n are the lines `ends[n]` to `ends[n + 1]`.
+
+    `at`: microseconds since 1970 (UTC). `user` and `product`: numbers in the world. `country` and `payment`: places in the contracts' tuples.
+    """
+
+    ids: Ints
+    at: Ints
+    is_late: npt.NDArray[np.bool_]
+    user: Ints
+    country: Ints
+    payment: Ints
+    ends: Ints
+    product: Ints
+    quantity: Ints
+    cents: Ints
+
+    @property
+    def total(self) -> Ints:
+        """In cents."""
+        return np.asarray(np.add.reduceat(self.quantity * self.cents, self.ends[:-1]))
+
+
+def day_start(number: int) -> int:
+    """The first microsecond of day `number` (from 0) since 1970, UTC."""
+    return (LAST_DAY - timedelta(days=DAYS - 1 - number) - date(1970, 1, 1)).days * DAY_MICROS
+
+
+def customers(size: Size, what: str, ids: Ints) -> Ints:
+    """Who comes, by the draw `what`: a few often, most seldom."""
+    rank = (c.draw(what, ids) ** _SKEW * min(size.customers, USER_COUNT)).astype(np.int64)
+    return WORLD.user_of_rank(rank)
+
+
+def products(size: Size, what: str, ids: Ints) -> Ints:
+    """What is looked at or bought, by the draw `what`: popular products more often."""
+    categories = WORLD.pick_categories(c.draw("category" + what, ids))
+    return np.asarray(WORLD.pick_products(categories, c.draw("product" + what, ids)) % size.products)
+
+
+def orders(size: Size, number: int) -> Orders:
+    """All orders that come in on day `number` (from 0), one to three lines each: a few of them happened up to three days before."""
     count = size.daily_orders
     ids = np.arange(number * count, (number + 1) * count, dtype=np.int64)
-    world = World(_SEED)
-    rank = (_draw("user", ids) ** _SKEW * min(size.customers, USER_COUNT)).astype(np.int64)
-    start = (LAST_DAY - timedelta(days=DAYS - 1 - number) - date(1970, 1, 1)).days * _DAY_MICROS
-    is_late = (_draw("late", ids) < _LATE_SHARE) & (number > 0)
-    late = np.where(is_late, (_draw("late by", ids) * min(_LATE_DAYS, number) * _DAY_MICROS).astype(np.int64), 0)
-    moment = start + (_draw("moment", ids) * 86_400_000).astype(np.int64) * 1000
-    products, total = _lines(size, world, ids)
-    arrival = pa.array(np.full(count, start + _DAY_MICROS), pa.timestamp("us", tz="UTC"))
-    values: dict[str, pa.Array] = {
-        "event_id": _text(digit_chars("E", ids, 9)),
-        "event_type": _same("transaction", count),
-        "timestamp": pa.array(moment - late, pa.timestamp("us", tz="UTC")),
-        "transaction_id": _text(digit_chars("T", ids, 9)),
-        "user_id": _text(user_chars(world.user_of_rank(rank))),
-        "session_id": _text(digit_chars("S", ids, 9)),
-        "cart_id": pa.nulls(count, pa.string()),
-        "country": _one_of(COUNTRIES, _draw("country", ids)),
-        "products": products,
-        "total_amount": _money(total),
-        "payment_method": _one_of(PAYMENT_METHODS, _draw("payment", ids)),
-        "topic": _same("transactions", count),
+    is_late = (c.draw("late", ids) < _LATE_SHARE) & (number > 0)
+    late = np.where(is_late, (c.draw("late by", ids) * min(_LATE_DAYS, number) * DAY_MICROS).astype(np.int64), 0)
+    moment = day_start(number) + (c.draw("moment", ids) * 86_400_000).astype(np.int64) * 1000
+    ends = np.concatenate([[0], np.cumsum(1 + c.code(c.draw("lines", ids), 3))])
+    lines = np.arange(ends[-1]) + int(ids[0]) * 3
+    product = products(size, "", lines)
+    return Orders(
+        ids=ids,
+        at=moment - late,
+        is_late=is_late,
+        user=customers(size, "user", ids),
+        country=c.code(c.draw("country", ids), len(COUNTRIES)),
+        payment=c.code(c.draw("payment", ids), len(PAYMENT_METHODS)),
+        ends=ends,
+        product=product,
+        quantity=1 + (c.draw("quantity", lines) ** 4 * 5).astype(np.int64),
+        cents=WORLD.product_cents(product),
+    )
+
+
+def arrivals(size: Size, number: int) -> pa.Table:
+    """The orders of day `number` as rows of `silver/transactions`."""
+    made = orders(size, number)
+    kind = TRANSACTIONS.schema.field("products").type
+    lines = pa.StructArray.from_arrays(
+        [c.text(product_chars(made.product)), pa.array(made.quantity, pa.int32()), c.money(made.cents)],
+        fields=list(kind.value_type),
+    )
+    return arrived(
+        TRANSACTIONS,
+        number,
+        made.ids,
+        {
+            "timestamp": c.times(made.at),
+            "transaction_id": c.text(digit_chars("T", made.ids, 9)),
+            "user_id": c.text(user_chars(made.user)),
+            "session_id": c.text(digit_chars("S", made.ids, 9)),
+            "cart_id": pa.nulls(len(made.ids), pa.string()),
+            "country": c.named(made.country, COUNTRIES),
+            "products": c.lists(made.ends, lines, kind),
+            "total_amount": c.money(made.total),
+            "payment_method": c.named(made.payment, PAYMENT_METHODS),
+            "is_late": pa.array(made.is_late),
+        },
+    )
+
+
+def arrived(table: Table, number: int, ids: Ints, values: dict[str, pa.Array]) -> pa.Table:
+    """Rows of a table of silver that come in on day `number`: `values` by column, and what the stream adds; `ids` are the offsets."""
+    count = len(ids)
+    arrival = c.times(np.full(count, day_start(number) + DAY_MICROS))
+    topic = table.name if table.name in CONTRACTS else TRANSACTIONS.name
+    added: dict[str, pa.Array] = {
+        "event_id": c.text(digit_chars("E", ids, 9 if count == 0 or ids.max() < 10**9 else 11)),
+        "event_type": c.same(CONTRACTS[topic].event_type, count),
+        "topic": c.same(topic, count),
         "kafka_at": arrival,
         "ingested_at": arrival,
-        "is_late": pa.array(is_late),
+        "is_late": pa.array(np.zeros(count, dtype=np.bool_)),
         "schema_version": pa.array(np.ones(count), pa.int32()),
         "partition": pa.array(np.zeros(count), pa.int32()),
         "batch_id": pa.array(np.full(count, number), pa.int64()),
+        **values,
     }
     numbers = pa.array(ids)  # offsets, and hashes that nothing in batch work reads
-    return pa.table([values.get(name, numbers) for name in TRANSACTIONS.schema.names], schema=TRANSACTIONS.schema)
-
-
-def _lines(size: Size, world: World, ids: Ints) -> tuple[pa.Array, Ints]:
-    """One to three lines per order, and the orders' totals in cents."""
-    ends = np.concatenate([[0], np.cumsum(1 + (_draw("lines", ids) * 3).astype(np.int64))])
-    lines = np.arange(ends[-1]) + int(ids[0]) * 3
-    categories = world.pick_categories(_draw("category", lines))
-    product = world.pick_products(categories, _draw("product", lines)) % size.products
-    quantity = 1 + (_draw("quantity", lines) ** 4 * 5).astype(np.int64)
-    cents = world.product_cents(product)
-    structs = pa.StructArray.from_arrays(
-        [_text(product_chars(product)), pa.array(quantity, pa.int32()), _money(cents)],
-        fields=list(TRANSACTIONS.schema.field("products").type.value_type),
-    )
-    kind = TRANSACTIONS.schema.field("products").type
-    array = pa.ListArray.from_arrays(pa.array(ends, pa.int32()), structs, type=kind)
-    return array, np.add.reduceat(quantity * cents, ends[:-1])
-
-
-def _draw(what: str, ids: Ints) -> Floats:
-    return uniform(key64("bench warehouse", what), ids)
-
-
-def _text(chars: npt.NDArray[np.uint8]) -> pa.Array:
-    """The rows of an ASCII character matrix as texts, without a Python object for each."""
-    offsets = np.arange(len(chars) + 1, dtype=np.int32) * chars.shape[1]
-    return pa.StringArray.from_buffers(len(chars), pa.py_buffer(offsets), pa.py_buffer(np.ascontiguousarray(chars)))
-
-
-def _same(value: str, count: int) -> pa.Array:
-    return pa.repeat(pa.scalar(value, pa.string()), count)
-
-
-def _one_of(values: tuple[str, ...], draws: Floats) -> pa.Array:
-    codes = pa.array((draws * len(values)).astype(np.int32))
-    return pa.DictionaryArray.from_arrays(codes, pa.array(values, pa.string())).cast(pa.string())
-
-
-def _money(cents: Ints) -> pa.Array:
-    halves = np.stack([cents, cents >> 63], axis=1)  # a decimal is its unscaled number in 128 bits
-    return pa.Array.from_buffers(MONEY, len(cents), [None, pa.py_buffer(np.ascontiguousarray(halves))])
+    return pa.table([added.get(name, numbers) for name in table.schema.names], schema=table.schema)

@@ -9,6 +9,7 @@ from lakehouse.quality.check import Report, validate
 from lakehouse.quality.views import look
 from lakehouse.session import own_session
 from lakehouse.settings import Settings
+from lakehouse.sizing import session_conf
 from lakehouse.tables import Table
 
 
@@ -22,6 +23,7 @@ def judge(settings: Settings, table: Table, day: date | None) -> tuple[Report, d
         day = None
     elif day is None:
         day = batch.last_day(settings, table)
-    with own_session(settings, f"globalmart-quality {table.path}", settings.batch_memory_gb) as spark:
+    extra = session_conf(settings)
+    with own_session(settings, f"globalmart-quality {table.path}", settings.batch_memory_gb, extra) as spark:
         rows, views = look(spark, settings, table, day, batch.cut(spark, settings))
         return validate(rows, table, views), day

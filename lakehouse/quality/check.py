@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -86,11 +88,31 @@ def validate(rows: DataFrame, table: Table, views: Mapping[str, DataFrame] | Non
         if not outcomes[-1].success:
             return Report(table.path, rows.count(), tuple(outcomes), time.monotonic() - started)
     own = [rule for rule in rules(table) if isinstance(rule, NoRows)]
-    if views and WHOLE in views:
-        own = [rule.of_groups_in(WHOLE) for rule in own]
-    count, of_sets = _of_sets(batch, table, own)
+    with ExitStack() as held:
+        if views and WHOLE in views:
+            near = groups_near(rows, views[WHOLE], own).persist()
+            held.callback(near.unpersist)
+            near.createOrReplaceTempView(WHOLE)
+            own = [rule.of_groups_in(WHOLE) for rule in own]
+        count, of_sets = _of_sets(batch, table, own)
     outcomes += _of_rows(rows, table) + of_sets
     return Report(table.path, count, tuple(outcomes), time.monotonic() - started)
+
+
+def groups_near(rows: DataFrame, whole: DataFrame, own: Sequence[NoRows]) -> DataFrame:
+    """Of `whole` all rows of each group, by any of the rules, that one of `rows` belongs to, in the columns that the rules name.
+
+    In one pass: the keys of the groups go to every task.
+    """
+    words = set(re.findall(r"\w+", " ".join(rule.query for rule in own)))
+    found = whole.select(*[name for name in whole.columns if name in words])
+    flags = []
+    for number, by in enumerate(dict.fromkeys(rule.by for rule in own if rule.by)):
+        flags.append(f"_near_{number}")
+        keys = rows.select(*by).distinct().withColumn(flags[-1], F.lit(True))
+        found = found.join(F.broadcast(keys), list(by), "left")
+    is_near = F.coalesce(*[F.col(flag) for flag in flags], F.lit(False))
+    return found.where(is_near).drop(*flags)
 
 
 def _of_structure(batch: Any, expectation: Any) -> Outcome:

@@ -16,6 +16,7 @@ from lakehouse.marts import basket_pairs, product_performance, sales_trends
 from lakehouse.marts.rfm_movements import DAYS_BACK
 from lakehouse.quality.check import WHOLE
 from lakehouse.settings import Settings
+from lakehouse.sizing import FEW_ROWS, row_count
 from lakehouse.star import DIMENSIONS, FACTS, FIXED, Dimension, Fact
 from lakehouse.transforms.facts import closed, of_days
 from lakehouse.transforms.rfm import in_window
@@ -76,7 +77,9 @@ def look(
     if table.layer == "silver":
         return of_silver(spark, settings, table, cut, since)
     if table.path in FIXED:
-        return read(spark, settings, table, last_write(settings, table).version), {}
+        # written where it differed, which may be long ago
+        version = version_there(settings, table, last_write(settings, table).version, cut)
+        return read(spark, settings, table, version), {}
     for dimension in DIMENSIONS:
         if dimension.member.dimension is table:
             return of_dimension(spark, settings, dimension, cut)
@@ -127,7 +130,18 @@ def of_fact(
     if t.SESSIONS.path in then:
         then[t.SESSIONS.path] = closed(then[t.SESSIONS.path])
     then |= {path: read(spark, settings, t.BY_PATH[path]) for path in FIXED}
-    return _of_days(spark, settings, fact.table, written), {t.BY_PATH[path].view: frame for path, frame in then.items()}
+    rows = _of_days(spark, settings, fact.table, written)
+    for member in fact.members:
+        path = member.dimension.path
+        then[path] = _with_keys_of(rows, then[path], member.key, row_count(settings, member.dimension))
+    return rows, {t.BY_PATH[path].view: frame for path, frame in then.items()}
+
+
+def _with_keys_of(rows: DataFrame, versions: DataFrame, key: str, count: int) -> DataFrame:
+    """The versions, where there are many only those that `rows` name: rules look a row's version up by its key, and no other."""
+    if count <= FEW_ROWS:
+        return versions
+    return versions.join(F.broadcast(rows.select(key).distinct()), key, "left_semi")
 
 
 def of_funnel(spark: SparkSession, settings: Settings, day: date, cut: Mapping[str, int] = NOTHING) -> RowsAndViews:

@@ -54,8 +54,10 @@ def dimension(changes: DataFrame, seen: DataFrame, member: Member) -> DataFrame:
     `seen` has the id and `seen_at`, times of facts; a member whose first fact comes before its first version, or that has none, gets
     one inferred row up to that version, with nothing described.
     """
-    known = versions(changes, member)
-    return known.unionByName(inferred(known, seen, member), allowMissingColumns=True).select(*_columns(member))
+    # The earliest change always opens a version: asked of the changes, when that was does not cost all versions once more
+    opened = changes.select(member.id, F.col("timestamp").alias("valid_from"))
+    known = versions(changes, member).unionByName(inferred(opened, seen, member), allowMissingColumns=True)
+    return known.select(*_columns(member))
 
 
 def versions(changes: DataFrame, member: Member) -> DataFrame:
@@ -92,7 +94,10 @@ def versions(changes: DataFrame, member: Member) -> DataFrame:
 
 
 def inferred(known: DataFrame, seen: DataFrame, member: Member) -> DataFrame:
-    """One row per member that facts name before its first version in `known`, or that has none; without describing columns."""
+    """One row per member that facts name before its first version, or that has none; without describing columns.
+
+    `known` has the id and `valid_from`, of each member the first one at least.
+    """
     first_version = known.groupBy(member.id).agg(F.min("valid_from").alias("valid_to"))
     first_fact = seen.groupBy(member.id).agg(F.min("seen_at").alias("seen_at"))
     return (

@@ -34,7 +34,6 @@ from lakehouse.tables import (
     Table,
 )
 from orchestration.backfill import LAKE_TAG
-from orchestration.materialize import SHORT_JVM
 from orchestration.naming import key
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1800)]
@@ -94,7 +93,6 @@ def environment(settings: Settings, jars_dir: Path) -> dict[str, str]:
         **instance_env(settings),
         "GLOBALMART_LAKE_URI": settings.lake_uri,
         "GLOBALMART_JARS_DIR": str(jars_dir),
-        "JDK_JAVA_OPTIONS": SHORT_JVM,
     }
 
 

@@ -51,9 +51,9 @@ def test_the_data_are_made_once_the_same_for_a_size_and_the_last_day_is_a_commit
 
 
 def test_files_hold_a_day_at_full_size_and_many_days_of_small_shops() -> None:
-    full = warehouse_data._commits(Size(10_000_000))
+    full = warehouse_data.commits(Size(10_000_000))
     assert [len(days) for days in full] == [1] * DAYS
-    small = warehouse_data._commits(Size(1_000_000))
+    small = warehouse_data.commits(Size(1_000_000))
     assert [day for days in small for day in days] == list(range(DAYS))
     assert {len(days) for days in small[:-2]} == {10}
     assert len(small[-1]) == 1

@@ -12,6 +12,7 @@ from rfm_orders import silver
 from lakehouse import batch
 from lakehouse.ledger import NO_BATCH, LedgerEntry
 from lakehouse.quality import increment
+from lakehouse.quality.check import groups_near
 from lakehouse.quality.increment import Seen, seen, since
 from lakehouse.quality.kinds import NoRows
 from lakehouse.quality.rules import rules
@@ -55,6 +56,25 @@ def test_a_rule_asks_for_whole_groups_with_a_row_in_the_part(spark: SparkSession
     assert [tuple(row) for row in spark.sql(query.replace("{batch}", "part_rows")).collect()] == [("b", 2)]
     alone = NoRows("k is unique", repeated)
     assert alone.of_groups_in("whole_rows") == alone
+
+
+def test_the_groups_near_a_part_are_whole_by_each_rule_and_have_the_columns_that_rules_name(
+    spark: SparkSession,
+) -> None:
+    whole = spark.createDataFrame(
+        [("a", 1, 1, "x"), ("a", 2, 2, "x"), ("b", 3, 3, "x"), ("c", 3, 4, "x"), ("d", 5, 5, "x")],
+        "k string, n int, at int, other string",
+    )
+    own = [
+        NoRows("k is unique", "SELECT k FROM {batch} GROUP BY k HAVING count(*) > 1", ("k",)),
+        NoRows("k is once a time", "SELECT k, at FROM {batch} GROUP BY k, at HAVING count(*) > 1", ("k",)),
+        NoRows("n is unique", "SELECT n FROM {batch} GROUP BY n HAVING count(*) > 1", ("n",)),
+        NoRows("there is something", "SELECT 1 FROM {batch} HAVING count(*) = 0"),
+    ]
+    near = groups_near(whole.where("at IN (2, 4)"), whole, own)
+    found = sorted((row["k"], row["n"], row["at"]) for row in near.collect())
+    assert found == [("a", 1, 1), ("a", 2, 2), ("b", 3, 3), ("c", 3, 4)]
+    assert set(near.columns) == {"k", "n", "at"}
 
 
 def test_each_rule_of_silver_over_several_rows_says_what_groups_them() -> None:
