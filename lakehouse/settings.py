@@ -160,7 +160,9 @@ class Settings(BaseSettings):
     )
 
     # Serving
-    refresh_seconds: float = Field(1.0, gt=0, description="How often the refresher looks for new versions of live gold.")
+    refresh_seconds: float = Field(
+        1.0, gt=0, description="How often the refresher looks for new versions of live gold."
+    )
     duckdb_memory_gb: float = Field(
         1.0, gt=0, description="Most memory that DuckDB may take in each process of the API."
     )
