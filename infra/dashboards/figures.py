@@ -48,7 +48,7 @@ def grouped_open(column: str) -> str:
 def against_before(table: str, column: str, value: str, where: str, name: str, day: str = "") -> str:
     """One row: `value` of the period as `name`, and its `Change` against the equally long period before.
 
-    `value` is an aggregate; it is null before in `Change` where the mirror does not have all of the period before, or it is 0 there.
+    `value` is an aggregate. `Change` is null where the mirror does not have all of the period before, and where the value was 0 in it.
     `day` is the table's column of the day, where that is what is indexed.
     """
     first = f"({_BEFORE})"
