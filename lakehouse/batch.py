@@ -144,8 +144,8 @@ def replace_days(
     `batches` (by path the last micro-batch that was read), so that a later run finds what has come since. `totals` are aggregates over
     `rows` by name, taken while they are written.
     """
-    options = {"replaceWhere": _of_days(table, days), "userMetadata": _note_of_days(days, sources, batches)}
-    return _overwrite(rows, settings, table, options, totals)
+    note = _note_of_days(days, sources, batches)
+    return _overwrite(rows, settings, table, note, {"replaceWhere": _of_days(table, days)}, totals)
 
 
 def replace_days_from_arrow(
@@ -161,14 +161,16 @@ def replace_days_from_arrow(
     delta-rs asks for `rows` in threads of its own, which may not call it again: so `rows` must not be read through it meanwhile.
     The caller holds the batch lease; where somebody else commits in the meantime, this fails with deltalake's CommitFailedError.
     """
-    note = {"userMetadata": _note_of_days(days, sources, batches)}
+    note = _note_of_days(days, sources, batches)
     write_deltalake(
         open_table(settings, table),
         rows.cast(table.schema),
         mode="overwrite",
         predicate=_of_days(table, days),
         target_file_size=TARGET_BYTES,
-        commit_properties=CommitProperties(max_commit_retries=0, custom_metadata=note),
+        commit_properties=CommitProperties(
+            max_commit_retries=0, custom_metadata={"userMetadata": json.dumps(note, sort_keys=True)}
+        ),
         post_commithook_properties=HOOKS,
     )
     return last_write(settings, table)
@@ -180,8 +182,8 @@ def _of_days(table: Table, days: Collection[date]) -> str:
     return f"{column} IN ({', '.join(f'DATE {str(day)!r}' for day in sorted(days))})"
 
 
-def _note_of_days(days: Collection[date], sources: dict[str, int], batches: dict[str, int] | None) -> str:
-    return json.dumps({"batches": batches or {}, "days": sorted(map(str, days)), "sources": sources}, sort_keys=True)
+def _note_of_days(days: Collection[date], sources: dict[str, int], batches: dict[str, int] | None) -> dict[str, Any]:
+    return {"days": sorted(map(str, days)), "sources": sources, "batches": batches or {}}
 
 
 def replace_all(
@@ -192,13 +194,14 @@ def replace_all(
     totals: Mapping[str, Column] | None = None,
 ) -> Written:
     """Replace, in one commit, all rows of `table`; `sources` and `totals` as in `replace_days`."""
-    return _overwrite(rows, settings, table, {"userMetadata": json.dumps({"sources": sources}, sort_keys=True)}, totals)
+    return _overwrite(rows, settings, table, {"sources": sources}, {}, totals)
 
 
 def _overwrite(
     rows: DataFrame,
     settings: Settings,
     table: Table,
+    note: dict[str, Any],
     options: dict[str, str],
     totals: Mapping[str, Column] | None,
 ) -> Written:
@@ -207,7 +210,8 @@ def _overwrite(
     seen = Observation()
     if totals:
         rows = rows.observe(seen, *[column.alias(name) for name, column in totals.items()])
-    rows.write.format("delta").mode("overwrite").options(**options).save(spark_uri(settings, table))
+    writer = rows.write.format("delta").mode("overwrite").options(**options)
+    writer.option("userMetadata", json.dumps(note, sort_keys=True)).save(spark_uri(settings, table))
     return replace(last_write(settings, table), totals=seen.get if totals else {})
 
 

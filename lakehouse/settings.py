@@ -176,7 +176,7 @@ class Settings(BaseSettings):
         300, ge=1, description="Most requests a second that each process of the API takes of one key."
     )
     api_concurrency: int = Field(
-        32, ge=1, description="Most requests at the same time in each process of the API; more are told to come again."
+        64, ge=1, description="Most requests at the same time in each process of the API; more are told to come again."
     )
     api_streams: int = Field(100, ge=1, description="Most open streams of live events in each process of the API.")
     api_body_bytes: int = Field(1_048_576, ge=1024, description="Largest body of a request to the API.")
