@@ -261,12 +261,12 @@ def test_an_operator_changes_alerts_with_the_api_s_own_role(client: TestClient, 
     desk = connect_desk(load_settings("desk"))
     migrate_desk(desk)
     now = datetime.now(UTC)
-    finding = Finding(finding_id("test", "x"), "low_stock", "warning", "test-x", "Stock", "is low", now, now)
+    finding = Finding(finding_id("test", "x"), "keys_test", "warning", "keys:test-x", "Stock", "is low", now, now)
     Desk(desk, load_rules(CHECKOUT / load_settings().alert_rules), frozenset()).tell([finding], now)
     desk.dispose()
     _, operator = issue(Access("", "Ada", Role.operator))
     _, viewer = issue()
-    (alert,) = client.get("/v1/alerts", headers={HEADER: viewer}).json()["data"]
+    (alert,) = client.get("/v1/alerts?kind=keys_test", headers={HEADER: viewer}).json()["data"]
     path = f"/v1/alerts/{alert['alert_id']}/acknowledge"
     assert client.post(path, json={"note": "mine"}, headers={HEADER: viewer}).status_code == 403
     changed = client.post(path, json={"note": "mine"}, headers={HEADER: operator})
