@@ -46,7 +46,24 @@ def rates(generation: Generation, access: Access) -> dict[str, Any]:
         [start],
     )[0]
     totals["records_per_second"] = totals["record_count"] / _RATE_SPAN.total_seconds()
-    return {"newest": newest, "points": points, "totals": totals}
+    return {"newest": newest, "points": filled(points), "totals": totals}
+
+
+def filled(points: list[Row]) -> list[Row]:
+    """`points` (sorted by `second`), and a rate of 0 for each topic in each step between that has no record: nothing is not a slope."""
+    if not points:
+        return []
+    known = {(row["second"], row["topic"]): row for row in points}
+    topics = sorted({row["topic"] for row in points})
+    first, last = points[0]["second"], points[-1]["second"]
+    steps = [
+        first + timedelta(seconds=after) for after in range(0, int((last - first).total_seconds()) + 1, _STEP_SECONDS)
+    ]
+    return [
+        known.get((step, topic), {"second": step, "topic": topic, "records_per_second": 0.0})
+        for step in steps
+        for topic in topics
+    ]
 
 
 _COUNTS = ("record_count", "accepted_count", "quarantined_count", "duplicate_count", "late_count")
