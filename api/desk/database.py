@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from importlib import resources
-
-from alembic import command
-from alembic.config import Config
-from sqlalchemy import Engine, create_engine, func, select
+from sqlalchemy import Engine, create_engine
 from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
 
 from api.desk.errors import DeskDatabaseError
+from api.migrating import upgrade
 from lakehouse.settings import Settings
 
 # What the world outside may do to a transaction; it is tried again. Anything else is a bug.
@@ -39,12 +36,7 @@ def connect(settings: Settings, awaits_disk: bool = True) -> Engine:
 
 def migrate(engine: Engine) -> None:
     """Bring the schema to the newest revision; nothing happens where it is. Several may call it at once."""
-    config = Config()
-    config.set_main_option("script_location", str(resources.files("api.desk") / "migrations"))
-    with engine.begin() as connection:
-        connection.execute(select(func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+    upgrade(engine, "api.desk", _MIGRATION_LOCK)
 
 
 def in_words(error: DBAPIError) -> str:

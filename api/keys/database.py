@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from importlib import resources
-
-from alembic import command
-from alembic.config import Config
-from sqlalchemy import Engine, create_engine, func, select
+from sqlalchemy import Engine, create_engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from api.migrating import upgrade
 from lakehouse.errors import GlobalMartError
 from lakehouse.settings import Settings
 
@@ -46,13 +43,8 @@ def migrate(settings: Settings) -> None:
     engine = connect(settings)
     if engine is None:
         raise KeyStoreError("GLOBALMART_POSTGRES_URL is not set: `globalmart up` makes the operator's account.")
-    config = Config()
-    config.set_main_option("script_location", str(resources.files("api.keys") / "migrations"))
     try:
-        with engine.begin() as connection:
-            connection.execute(select(func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+        upgrade(engine, "api.keys", _MIGRATION_LOCK)
     except SQLAlchemyError as error:
         raise KeyStoreError(f"The tables of keys cannot be made: {in_words(error)}. Is PostgreSQL up?") from None
     finally:
