@@ -93,9 +93,12 @@ def _answers(address: str) -> bool:
         return False
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """The system's Chromium, which set-up installs for developers."""
+    """The system's Chromium, which set-up installs for developers.
+
+    It ends with its module: Playwright keeps an event loop running in the thread, in which others could start none.
+    """
     with sync_playwright() as playwright:
         # Its own sandbox needs rights that containers withhold; the pages are our own.
         browser = playwright.chromium.launch(
@@ -114,7 +117,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def cookies(chromium: Browser, server: str) -> list[Any]:
     """The session of somebody who has signed in by the form."""
     context = chromium.new_context()
