@@ -74,15 +74,13 @@ def _ask(generation: Generation, countries: Sequence[str]) -> LiveMetrics:
     newest = generation.newest(ORDERS_BY_MINUTE, "minute") if ORDERS_BY_MINUTE.name in there else None
     at = newest + timedelta(minutes=1) if newest else None
 
-    def ask(
-        table: Table, measures: str, where: str = "true", parameters: Sequence[Any] = (), by_country: bool = True
-    ) -> Any:
+    def ask(table: Table, measures: str, where: str = "true", parameters: Sequence[Any] = ()) -> Any:
         """One row of measures over the rows that the caller sees; Nones where the table is not there."""
         if table.name not in there:
             return (None,) * (measures.count("|") + 1)
-        seen = f"country IN ({', '.join('?' * len(countries))})" if by_country and countries else "true"
+        seen = f"country IN ({', '.join('?' * len(countries))})" if countries else "true"
         sql = f'SELECT {measures.replace("|", ",")} FROM "{table.name}" WHERE {where} AND {seen}'  # noqa: S608
-        return generation.query(sql, [*parameters, *(countries if by_country else ())])[0]
+        return generation.query(sql, [*parameters, *countries])[0]
 
     hour = [at - _HOUR, at] if at else [datetime.min, datetime.min]
     in_hour = "minute >= ? AND minute < ?"
@@ -102,12 +100,13 @@ def _ask(generation: Generation, countries: Sequence[str]) -> LiveMetrics:
         "event_at >= ? AND event_at < ?",
         hour,
     )
-    low, out = ask(
-        INVENTORY_LEVELS,
-        "count(*) FILTER (WHERE status = 'low') | count(*) FILTER (WHERE status = 'out')",
-        by_country=False,
-    )
-    rate, share = _rates(generation) if INGESTION_RATES.name in there and not countries else (None, None)
+    # Neither stock nor records tell of one country.
+    low, out, rate, share = None, None, None, None
+    if not countries:
+        low, out = ask(
+            INVENTORY_LEVELS, "count(*) FILTER (WHERE status = 'low') | count(*) FILTER (WHERE status = 'out')"
+        )
+        rate, share = _rates(generation) if INGESTION_RATES.name in there else (None, None)
     known = max((meta.known_at for meta in there.values()), default=None)
     return LiveMetrics(
         at=at.replace(tzinfo=UTC) if at else None,

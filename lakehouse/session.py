@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -79,6 +81,7 @@ def build_session(settings: Settings, name: str, memory_gb: float, extra: dict[s
         "spark.hadoop.fs.s3a.attempts.maximum": "5",
         **(extra or {}),
     }
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # Python workers have the packages that the driver has
     builder = SparkSession.builder.appName(name).master(settings.spark_master)
     for key, value in conf.items():
         if value:

@@ -20,7 +20,7 @@ add(
         "inventory",
         "Stock, also low stock",
         "Level and status of each product, how fast it sells and how long it lasts. `status=low&status=out` is what needs "
-        "attention; the least stock first.",
+        "attention; the least stock first. What sells tells of all countries together.",
         ("level",),
         (
             PRODUCT,
@@ -30,5 +30,6 @@ add(
             Filter("max_days_of_cover", "days_of_cover", float, "Lasts at most so many days.", 30, "<="),
             Filter("min_oversold_count", "oversold_count", int, "At least so many units sold without stock.", 0, ">="),
         ),
+        all_countries=True,
     ),
 )

@@ -14,12 +14,16 @@ e-Handbook of Statistical Methods, 6.4.4.3). It takes no trend out, which eight 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import date, timedelta
+from functools import partial
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyspark.sql.functions as F
 from pyspark.sql import Column, DataFrame, Window, WindowSpec
+from pyspark.sql.pandas.types import from_arrow_schema
 
 from lakehouse.marts.base import ALL, money, share, sold
 from lakehouse.marts.forecast import FITTED_DAYS, FORECAST_DAYS, back_test, forecast
@@ -31,9 +35,20 @@ SEASON_DAYS = 56
 # For each period type: how many periods back the growth of a week, of a month and of a year looks
 _BACK: dict[str, tuple[int | None, int, int]] = {"day": (7, 28, 364), "week": (1, 4, 52), "month": (None, 1, 12)}
 _SERIES = ("category", "country")
-_FUTURE = (
-    "category string, country string, period_start date, revenue_forecast double, revenue_forecast_low double, "
-    "revenue_forecast_high double, forecast_error double, naive_error double, interval_coverage double"
+_FORECAST = (
+    "revenue_forecast",
+    "revenue_forecast_low",
+    "revenue_forecast_high",
+    "forecast_error",
+    "naive_error",
+    "interval_coverage",
+)
+_FUTURE = pa.schema(
+    [
+        *((name, pa.string()) for name in _SERIES),
+        ("period_start", pa.date32()),
+        *((name, pa.float64()) for name in _FORECAST),
+    ]
 )
 
 
@@ -159,14 +174,21 @@ def _season(daily: DataFrame, as_of_date: date) -> DataFrame:
 
 
 def _future(daily: DataFrame, as_of_date: date) -> DataFrame:
-    """One row per series and day to come: the forecast, and how the method did on the last days known."""
+    """One row per series and day to come: the forecast, and how the method did on the last days known. Spark's Python workers fit the
+    series side by side; computed here, so that no plan fits them again.
+    """
+    spark = daily.sparkSession
     oldest = as_of_date - timedelta(days=FITTED_DAYS + FORECAST_DAYS)
-    recent = daily.where(F.col("day") > F.lit(oldest)).select(*_SERIES, "day", F.col("revenue").cast("double"))
-    known: dict[tuple[str, str], list[float]] = {}
-    for row in recent.orderBy("day").toArrow().to_pylist():
-        known.setdefault((row["category"], row["country"]), []).append(row["revenue"])
-    rows = [row for series, values in sorted(known.items()) for row in _forecast_rows(series, values, as_of_date)]
-    future = daily.sparkSession.createDataFrame(rows, _FUTURE)
+    of_day = F.struct("day", F.col("revenue").cast("double").alias("revenue"))
+    known = (
+        daily.where(F.col("day") > F.lit(oldest))
+        .groupBy(*_SERIES)
+        .agg(F.sort_array(F.collect_list(of_day)).revenue.alias("known"))
+        .repartition(spark.sparkContext.defaultParallelism, *_SERIES)
+    )
+    future = spark.createDataFrame(
+        known.mapInArrow(partial(_forecasts, as_of_date), from_arrow_schema(_FUTURE)).toArrow()
+    )
     amounts = {name: money(F.col(name)) for name in future.columns if name.startswith("revenue_")}
     return future.withColumns(amounts).select(
         "*",
@@ -176,13 +198,28 @@ def _future(daily: DataFrame, as_of_date: date) -> DataFrame:
     )
 
 
-def _forecast_rows(series: tuple[str, str], known: list[float], as_of_date: date) -> list[tuple[Any, ...]]:
-    values = np.array(known)
-    found = forecast(values)
+def _forecasts(as_of_date: date, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Rows of `_FUTURE` for rows of a series each: its names, and `known`, its days in order."""
+    for batch in batches:
+        rows = [row for one in batch.to_pylist() for row in _forecast_rows(one, as_of_date)]
+        yield pa.RecordBatch.from_pylist(rows, _FUTURE)
+
+
+def _forecast_rows(series: dict[str, Any], as_of_date: date) -> list[dict[str, Any]]:
+    known = np.array(series.pop("known"))
+    found = forecast(known)
     if found is None:
         return []
-    test = back_test(values)
-    errors = (test.error, test.naive_error, test.coverage)
-    days = [as_of_date + timedelta(days=n) for n in range(1, FORECAST_DAYS + 1)]
-    amounts = (found.expected.tolist(), found.low.tolist(), found.high.tolist())
-    return [(*series, day, *of_day, *errors) for day, *of_day in zip(days, *amounts, strict=True)]
+    test = back_test(known)
+    errors = {"forecast_error": test.error, "naive_error": test.naive_error, "interval_coverage": test.coverage}
+    return [
+        {
+            **series,
+            **errors,
+            "period_start": as_of_date + timedelta(days=n),
+            "revenue_forecast": expected,
+            "revenue_forecast_low": low,
+            "revenue_forecast_high": high,
+        }
+        for n, (expected, low, high) in enumerate(zip(found.expected, found.low, found.high, strict=True), start=1)
+    ]

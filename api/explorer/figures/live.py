@@ -1,4 +1,4 @@
-"""Figures of the live view: rates of ingestion, sales of the last hour, the newest anomalies."""
+"""What the live view shows beside the figures of `/v1/live`: records by topic, revenue by minute, the newest anomalies."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from lakehouse.tables import ANOMALIES, INGESTION_RATES, ORDERS_BY_MINUTE
 _RATE_SPAN = timedelta(minutes=10)
 _STEP_SECONDS = 10
 _SALES_SPAN = timedelta(minutes=60)
+_COUNTS = ("quarantined_count", "duplicate_count")
 
 
 def rates(generation: Generation, access: Access) -> dict[str, Any]:
@@ -34,8 +35,8 @@ def rates(generation: Generation, access: Access) -> dict[str, Any]:
             f"sum(record_count) / {_STEP_SECONDS}::DOUBLE AS records_per_second",
         ],
         # The newest step is not full yet, so it would always look like a fall.
-        """FROM ingestion_rates WHERE second >= ? AND second < time_bucket(INTERVAL 10 SECONDS, ?::TIMESTAMP)
-           GROUP BY 1, topic ORDER BY 1, topic""",
+        f"""FROM ingestion_rates WHERE second >= ? AND second < time_bucket(INTERVAL {_STEP_SECONDS} SECONDS, ?::TIMESTAMP)
+            GROUP BY 1, topic ORDER BY 1, topic""",
         [start, newest],
     )
     totals = rows(
@@ -45,7 +46,6 @@ def rates(generation: Generation, access: Access) -> dict[str, Any]:
         "FROM ingestion_rates WHERE second > ?",
         [start],
     )[0]
-    totals["records_per_second"] = totals["record_count"] / _RATE_SPAN.total_seconds()
     return {"newest": newest, "points": filled(points), "totals": totals}
 
 
@@ -66,29 +66,20 @@ def filled(points: list[Row]) -> list[Row]:
     ]
 
 
-_COUNTS = ("record_count", "accepted_count", "quarantined_count", "duplicate_count", "late_count")
-
-
-def last_hour(generation: Generation, access: Access) -> dict[str, Any]:
-    """Orders and revenue of each of the 60 minutes up to the newest one, and their totals."""
+def revenue_by_minute(generation: Generation, access: Access) -> list[Row]:
+    """Revenue of each of the 60 minutes up to the newest one that has an order, where it has any."""
     generation.meta(ORDERS_BY_MINUTE)
     newest: datetime | None = generation.newest(ORDERS_BY_MINUTE, "minute")
     if newest is None:
-        return {"newest": None, "minutes": [], "order_count": 0, "revenue": None}
+        return []
     condition, countries = within(access)
-    minutes = rows(
+    return rows(
         generation,
         [ORDERS_BY_MINUTE],
-        ["minute", "sum(order_count)::BIGINT AS order_count", "sum(revenue) AS revenue"],
+        ["minute", "sum(revenue) AS revenue"],
         f"FROM orders_by_minute WHERE minute > ? AND {condition} GROUP BY minute ORDER BY minute",
         [newest - _SALES_SPAN, *countries],
     )
-    return {
-        "newest": newest,
-        "minutes": minutes,
-        "order_count": sum(row["order_count"] for row in minutes),
-        "revenue": sum(row["revenue"] for row in minutes),
-    }
 
 
 def anomalies(generation: Generation, access: Access, limit: int = 20) -> list[Row]:

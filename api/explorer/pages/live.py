@@ -20,6 +20,7 @@ from api.explorer.drawing import Drawn, drawn, named
 from api.explorer.figures import live as figures
 from api.explorer.figures.reading import Part, Row, part
 from api.explorer.view import PageRoute, page
+from api.live import live_metrics
 from api.personal import Mask
 from api.serving import Generation, Serving
 
@@ -58,14 +59,14 @@ async def _changes(request: Request, serving: Serving, access: Access, mask: Mas
 
 def _figures(generation: Generation, access: Access, mask: Mask) -> dict[str, Any]:
     rates = part(lambda: figures.rates(generation, access))
-    hour = part(lambda: figures.last_hour(generation, access))
+    minutes = part(lambda: figures.revenue_by_minute(generation, access))
     found = part(lambda: [_masked(row, mask) for row in figures.anomalies(generation, access)])
     return {
-        "rates": rates,
-        "hour": hour,
+        "metrics": part(lambda: live_metrics(generation, access)).value,
+        "totals": rates.value["totals"] if rates.value else {},
         "anomalies": found,
         "rates_chart": Part(_rates_chart(rates.value["points"]) if rates.value else None, rates.problem),
-        "sales_chart": Part(_sales_chart(hour.value["minutes"]) if hour.value else None, hour.problem),
+        "sales_chart": Part(_sales_chart(minutes.value) if minutes.value else None, minutes.problem),
     }
 
 
@@ -91,24 +92,23 @@ def _masked(row: Row, mask: Mask) -> Row:
 
 def _told(found: dict[str, Any]) -> dict[str, Any]:
     """The same figures in words, as the page has them, for its script to put in place."""
-    rates, hour = found["rates"].value, found["hour"].value
-    figures_in_words: dict[str, str] = {}
-    if rates and rates["newest"]:
-        totals = rates["totals"]
-        figures_in_words |= {
-            "rate": formats.count(totals["records_per_second"], 1),
+    metrics, totals = found["metrics"], found["totals"]
+    known: dict[str, str] = {}
+    if totals:
+        known |= {
             "quarantined": formats.count(totals["quarantined_count"]),
             "duplicates": formats.count(totals["duplicate_count"]),
         }
-    if hour and hour["newest"]:
-        figures_in_words |= {
-            "orders": formats.count(hour["order_count"]),
-            "revenue": formats.money(hour["revenue"]),
-            "newest": formats.minute(hour["newest"]),
+    if metrics and metrics.records_per_second is not None:
+        known["rate"] = formats.count(metrics.records_per_second, 1)
+    if metrics and metrics.at:
+        known |= {
+            "orders": formats.count(metrics.order_count_last_hour),
+            "revenue": formats.money(metrics.revenue_last_hour),
         }
     drawings = [part.value for part in (found["rates_chart"], found["sales_chart"]) if part.value]
     return {
-        "figures": figures_in_words,
+        "figures": known,
         "charts": [{"id": one.id, "spec": one.spec, "words": one.words} for one in drawings],
         "anomalies": [
             {

@@ -27,6 +27,18 @@ MACROS = {"__timeFrom", "__timeTo", "__timeGroupAlias"}
 COLUMNS = 24
 
 
+def lost(ours: Any, read: Any, where: str = "") -> Iterator[str]:
+    """Places of ours that were not read back: a key that Grafana does not know. Its own defaults may come on top."""
+    if isinstance(ours, dict):
+        for key, value in ours.items():
+            yield from lost(value, read.get(key), f"{where}.{key}") if isinstance(read, dict) else [where]
+    elif isinstance(ours, list) and isinstance(read, list) and len(ours) == len(read):
+        for place, (one, other) in enumerate(zip(ours, read, strict=True)):
+            yield from lost(one, other, f"{where}[{place}]")
+    elif ours != read:
+        yield where
+
+
 def content(uid: str) -> dict[str, Any]:
     return dict(orjson.loads(BUILT[uid]))
 
@@ -64,7 +76,7 @@ def test_the_five_dashboards_are_there_under_short_unique_ids() -> None:
 @each
 def test_it_is_what_the_sdk_reads_back_and_fits_grafanas_types(uid: str) -> None:
     parsed = Dashboard.from_json(content(uid))
-    assert as_json(parsed) == BUILT[uid]  # a key that Grafana does not know would be lost
+    assert list(lost(content(uid), orjson.loads(as_json(parsed)))) == []
     assert list(misfits(parsed)) == []
 
 
