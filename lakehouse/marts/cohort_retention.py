@@ -12,6 +12,7 @@ from datetime import date
 import pyspark.sql.functions as F
 from pyspark.sql import Column, DataFrame, Window
 
+from lakehouse.countries import COUNTRIES
 from lakehouse.marts.base import ALL, money, share
 from lakehouse.tables import COHORT_RETENTION
 
@@ -21,8 +22,8 @@ _COHORT = ("cohort_month", "country")
 def cohort_retention(lines: DataFrame, as_of_date: date) -> DataFrame:
     """One row per cohort and month since, up to the month of `as_of_date`, with zeros where nobody bought: `gold/cohort_retention`.
 
-    Of `lines`, which must be all of the shop's up to `as_of_date`, it takes `sales_date`, `timestamp`, `transaction_id`, `line_number`,
-    `user_id`, `country` and `line_amount`. Of purchases in one instant the smallest `transaction_id` is the first.
+    Of `lines`, which must be all of the shop's up to `as_of_date`, it takes `sales_date`, `timestamp`, `user_id`, `country` and
+    `line_amount`. Of purchases in one instant the one in the country that comes first by its code is the first.
     """
     customers = _customer_months(lines.where(F.col("sales_date") <= F.lit(as_of_date)))
     either = customers.withColumn("country", F.explode(F.array("country", F.lit(ALL))))
@@ -49,18 +50,20 @@ def cohort_retention(lines: DataFrame, as_of_date: date) -> DataFrame:
 
 def _customer_months(lines: DataFrame) -> DataFrame:
     """One row per customer and month with a purchase: `cohort_month`, `country` of the first purchase, `month_number`, `revenue`."""
-    order = F.struct("timestamp", "transaction_id", "line_number")
+    # Instant and country in one number: of numbers Spark keeps the least in a hash table, of strings and structs it sorts all rows
+    codes = F.array(*map(F.lit, sorted(COUNTRIES)))
+    entry = F.unix_micros("timestamp") * len(COUNTRIES) + F.array_position(codes, F.col("country")) - 1
     # one shuffle, by customer, serves the grouping by month and the window over the customer
     months = (
         lines.repartition("user_id")
         .groupBy("user_id", F.trunc("sales_date", "month").alias("month"))
-        .agg(F.sum("line_amount").alias("revenue"), F.min(F.struct(order.alias("order"), "country")).alias("entry"))
+        .agg(F.sum("line_amount").alias("revenue"), F.min(entry).alias("entry"))
     )
     of_customer = Window.partitionBy("user_id")
-    first_month = F.min("month").over(of_customer)
+    first_month, first_entry = F.min("month").over(of_customer), F.min("entry").over(of_customer)
     return months.select(
         first_month.alias("cohort_month"),
-        F.min("entry").over(of_customer)["country"].alias("country"),
+        F.get(codes, F.pmod(first_entry, F.lit(len(COUNTRIES))).cast("int")).alias("country"),
         (_months(F.col("month")) - _months(first_month)).alias("month_number"),
         "revenue",
     )
