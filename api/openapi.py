@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from fastapi import FastAPI
@@ -53,6 +54,7 @@ def install(app: FastAPI) -> None:
                 for operation in operations.values():
                     _simplify(operation.get("parameters", []))
             _name_roles(app, schema["paths"])
+            _link(schema)
             app.openapi_schema = schema
         return app.openapi_schema
 
@@ -66,6 +68,42 @@ def _name_roles(app: FastAPI, paths: dict[str, Any]) -> None:
             operation = paths[path][method.lower()]
             operation["x-required-role"] = max(need.role for need in needs).name
             operation["x-all-countries"] = any(need.all_countries for need in needs)
+
+
+def _link(schema: dict[str, Any]) -> None:
+    """Links of the lists: to their next page, and to the operations on one of their rows, which name a column of it in their path."""
+    operations = [(path, one) for path, methods in schema["paths"].items() for one in methods.values()]
+    about_one: dict[str, list[str]] = {}
+    for path, operation in operations:
+        for name in re.findall(r"{(\w+)}", path):
+            about_one.setdefault(name, []).append(operation["operationId"])
+    for path, operation in operations:
+        columns = _row(schema, operation)
+        if columns is None or "{" in path:
+            continue
+        links: dict[str, Any] = {}
+        if any(one["name"] == "cursor" for one in operation["parameters"]):
+            page = {"cursor": "$response.body#/next_cursor"}
+            links["next_page"] = {"operationId": operation["operationId"], "parameters": page}
+        for name in sorted(columns & about_one.keys()):
+            where = {f"path.{name}": f"$response.body#/data/0/{name}"}
+            links |= {to: {"operationId": to, "parameters": where} for to in about_one[name]}
+        operation["responses"]["200"]["links"] = links
+
+
+def _row(schema: dict[str, Any], operation: dict[str, Any]) -> set[str] | None:
+    """The columns of a row of a list; None where the operation is none."""
+    answer = operation["responses"].get("200", {}).get("content", {}).get("application/json", {}).get("schema", {})
+    body = _model(schema, answer).get("properties", {})
+    if not {"data", "next_cursor"} <= body.keys():
+        return None
+    return set(_model(schema, body["data"]["items"]).get("properties", {}))
+
+
+def _model(schema: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:
+    """What a reference stands for."""
+    found: dict[str, Any] = schema["components"]["schemas"].get(part.get("$ref", "").rpartition("/")[2], part)
+    return found
 
 
 def _simplify(parameters: list[dict[str, Any]]) -> None:

@@ -1,6 +1,6 @@
-"""One night of the benchmark `daily`, in a process of its own as the real one: the daily job in one JVM, and what each step took, as JSON.
+"""One night of the benchmark `daily`, in a process of its own as the real one: the daily job in one JVM, and what each step took.
 
-`python -m infra.bench.daily_night DAY`, with the lake, the settings and DAGSTER_HOME of the benchmark in the environment.
+`python -m infra.bench.daily_night DAY FILE` leaves it as JSON in FILE; lake, settings and DAGSTER_HOME are the environment's.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def main() -> None:
             "spark_peak_gib": _peak_gib("java"),
             "python_peak_gib": _peak_gib(None),
         }
-    print(json.dumps(told))
+    Path(sys.argv[2]).write_text(json.dumps(told), encoding="utf-8")
 
 
 def _steps(instance: dg.DagsterInstance, outcome: dg.ExecuteInProcessResult, jobs: list[Span]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import math
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import schemathesis
@@ -37,6 +38,10 @@ def app(template: Path, tmp_path: Path) -> Iterator[FastAPI]:
         yield found
 
 
+def well(status: int, path: str) -> bool:
+    return status < 500 or (status == 503 and path.startswith(AWAY))
+
+
 def fuzz(app: FastAPI, cases: int) -> int:
     """Ask `cases` times, as often each operation; the number of answers."""
     schema = schemathesis.openapi.from_asgi("/openapi.json", app)
@@ -48,7 +53,7 @@ def fuzz(app: FastAPI, cases: int) -> int:
     def check(case: Case) -> None:
         nonlocal answers
         response = case.call(headers=HEADERS)
-        assert response.status_code < 500 or (response.status_code == 503 and case.path.startswith(AWAY)), response.text
+        assert well(response.status_code, case.path), response.text
         case.validate_response(response, checks=CHECKS)
         answers += 1
 
@@ -65,8 +70,48 @@ def fuzz(app: FastAPI, cases: int) -> int:
     return answers
 
 
+def follow(app: FastAPI, walks: int) -> set[str]:
+    """Walk along the links of the OpenAPI document, some requests a walk; the operations that were come to by a link."""
+    schema = schemathesis.openapi.from_asgi("/openapi.json", app)
+    schema.config.generation.update(modes=[GenerationMode.POSITIVE])  # wrong requests lead nowhere
+    machine = schema.exclude(path=ENDLESS).as_state_machine()
+    reached: set[str] = set()
+
+    class Walk(machine):  # type: ignore[misc, valid-type]
+        def get_call_kwargs(self, case: Case) -> dict[str, Any]:
+            del case
+            return {"headers": HEADERS}
+
+        def validate_response(self, response: Any, case: Case, **_: Any) -> None:
+            assert well(response.status_code, case.path), response.text
+            case.validate_response(response, checks=CHECKS)
+
+        def step(self, input: Any) -> Any:
+            found = super().step(input)
+            if input.transition is not None and input.is_applied and found.response.status_code == 200:
+                reached.add(found.case.operation.label)
+            return found
+
+    Walk.run(
+        settings=settings(
+            max_examples=walks, stateful_step_count=6, deadline=None, derandomize=True, database=None,
+            phases=[Phase.generate], suppress_health_check=list(HealthCheck),
+        )
+    )  # fmt: skip
+    return reached
+
+
+def test_walks_along_the_links(app: FastAPI) -> None:
+    assert "GET /v1/customers/{user_id}/rfm" in follow(app, 40)
+
+
 def test_two_thousand_requests(app: FastAPI) -> None:
     assert fuzz(app, 2_000) > 1_500
+
+
+@pytest.mark.long
+def test_a_thousand_walks(app: FastAPI) -> None:
+    assert len(follow(app, 1_000)) >= 3
 
 
 @pytest.mark.long
