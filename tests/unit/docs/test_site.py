@@ -38,6 +38,11 @@ def test_each_page_is_in_the_site(site: Path) -> None:
     }
 
 
+def test_each_decision_is_in_the_list_of_decisions() -> None:
+    text = (DOCS / "adr/index.md").read_text("utf-8")
+    assert [path.name for path in DOCS.glob("adr/0*.md") if f"]({path.name})" not in text] == []
+
+
 def test_pages_load_nothing_from_another_host(site: Path) -> None:
     for page in site.rglob("*.html"):
         loaded = re.findall(r'<(?:script|link|img|iframe)\b[^>]*\b(?:src|href)="([^"]+)"', page.read_text("utf-8"))
