@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-long lint format up down status notebooks bench clean
+.PHONY: help setup demo test test-long lint format up down status notebooks docs bench clean
 VENV := .venv/bin
 
 help: ## This list
@@ -22,6 +22,10 @@ status: ## State, address and health of each service
 
 notebooks: setup ## JupyterLab with the notebooks, on the running stack
 	@$(VENV)/globalmart notebooks
+
+docs: setup ## The documents as a site, in build/site
+	@NO_MKDOCS_2_WARNING=1 $(VENV)/mkdocs build --quiet
+	@echo "  open build/site/index.html"
 
 lint: setup ## ruff and mypy
 	@$(VENV)/ruff check .

@@ -21,7 +21,7 @@ from lakehouse.errors import GlobalMartError
 CHECKOUT = Path(__file__).resolve().parents[1]
 
 # Commands of other packages: imported only when they are used, so that `globalmart --help` answers at once.
-_ELSEWHERE = {
+ELSEWHERE = {
     "generate": (
         "ingestion.command",
         "generate",
@@ -145,8 +145,20 @@ def doctor(as_json: Json = False) -> None:
 _MACHINE_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES}
 
 
-def _register(name: str, module: str, function: str, summary: str) -> None:
-    """A command that imports `module` only when it runs, and leaves all its arguments and its --help to it."""
+def elsewhere(name: str) -> typer.Typer:
+    """A command of another package, imported now: a group with commands of its own, or one of a single command."""
+    module, function, _ = ELSEWHERE[name]
+    code = importlib.import_module(module)
+    target = getattr(code, function)
+    if isinstance(target, typer.Typer):
+        return target
+    single = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
+    single.command(name, epilog=getattr(code, "EPILOG", None))(target)
+    return single
+
+
+def _register(name: str, summary: str) -> None:
+    """A command that imports its module only when it runs, and leaves all its arguments and its --help to it."""
 
     @app.command(
         name,
@@ -155,18 +167,11 @@ def _register(name: str, module: str, function: str, summary: str) -> None:
         context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
     )
     def run(context: typer.Context) -> None:
-        single = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
-        code = importlib.import_module(module)
-        target = getattr(code, function)
-        if isinstance(target, typer.Typer):  # a group with commands of its own
-            target(args=context.args, prog_name=f"globalmart {name}")
-            return
-        single.command(name, epilog=getattr(code, "EPILOG", None))(target)
-        single(args=context.args, prog_name=f"globalmart {name}")
+        elsewhere(name)(args=context.args, prog_name=f"globalmart {name}")
 
 
-for _name, _place in _ELSEWHERE.items():
-    _register(_name, *_place)
+for _name, (_, _, _summary) in ELSEWHERE.items():
+    _register(_name, _summary)
 
 
 def main() -> None:

@@ -42,7 +42,7 @@ def _section(contract: Contract) -> str:
             json.dumps(example(contract)),
             "```",
             "",
-            "<details><summary>Rules</summary>",
+            '<details markdown="1"><summary>Rules</summary>',
             "",
             "| rule | severity | reason |",
             "|---|---|---|",

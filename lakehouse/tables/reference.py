@@ -75,6 +75,12 @@ DEFINED_IN = {
 }
 MADE_FROM = {CUSTOMER_RFM: (TRANSACTIONS,), **{mart.table: mart.sources for mart in MARTS}}
 
+_READING = {
+    "rows": "",
+    "sums": " Partial sums: add up the rows of a key.",
+    "snapshots": " Snapshots: of the rows of a key the one with the highest `batch_id` counts.",
+}
+
 # Fact, its column, the dimension whose key that is
 JOINS = (
     ("fact_sales", "user_key", "dim_user"),
@@ -92,9 +98,7 @@ JOINS = (
 
 def page() -> str:
     """The whole page as Markdown."""
-    return "\n".join(
-        [_HEAD.format(diagram=_diagram(), sources=_sources()), *(_section(table) for table in warehouse())]
-    )
+    return "\n".join([_HEAD.format(diagram=_diagram(), sources=_sources()), *(section(table) for table in warehouse())])
 
 
 def warehouse() -> list[Table]:
@@ -143,7 +147,8 @@ def _word(kind: pa.DataType) -> str:
     return re.split(r"[ (]", _kind(kind))[0]
 
 
-def _section(table: Table) -> str:
+def section(table: Table) -> str:
+    """One table: its grain, how it is read, its definition, its columns."""
     keys = ", ".join(f"`{name}`" for name in table.key)
     partitions = "".join(f" One partition per `{name}`." for name in table.partition_by)
     rows = [f"| `{c.name}` | {_kind(c.type)} | {'yes' if c.nullable else 'no'} | {c.meaning} |" for c in table.columns]
@@ -151,7 +156,7 @@ def _section(table: Table) -> str:
         [
             f"## `{table.path}`",
             "",
-            f"One row: {table.grain}. Key: {keys}.{partitions}",
+            f"One row: {table.grain}. Key: {keys}.{partitions}{_READING[table.reading]}",
             "",
             *definition(table),
             "| column | type | may be null | meaning |",
@@ -166,6 +171,10 @@ def _kind(kind: pa.DataType) -> str:
     """The type as SQL calls it."""
     if pa.types.is_list(kind):
         return f"array of {_kind(kind.value_type)}"
+    if pa.types.is_map(kind):
+        return f"map of {_kind(kind.key_type)} to {_kind(kind.item_type)}"
+    if pa.types.is_struct(kind):
+        return "record of " + ", ".join(f"`{one.name}` {_kind(one.type)}" for one in kind)
     if pa.types.is_decimal(kind):
         return f"decimal({kind.precision},{kind.scale})"
     names = {
