@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Any, Literal
+from decimal import Decimal
+from typing import Annotated, Any, Literal
 
+import pyarrow as pa
 from pydantic import Field, create_model
 
 from api.resources.base import Resource
@@ -16,14 +18,14 @@ def model(resource: Resource) -> type[Paged]:
     fields: dict[str, Any] = {}
     for one in resource.filters:
         description = one.meaning + (f" Default: {', '.join(map(str, one.default))}." if one.default else "")
+        kind = _in_range(one.kind, resource.table.schema.field(one.column).type)
         if one.operator == "in":
-            kind: Any = list[one.kind]  # type: ignore[name-defined]
             fields[one.name] = (
-                kind,
+                list[kind],  # type: ignore[valid-type]
                 Field([], max_length=100, description=f"{description} Repeat for several.", examples=[[one.example]]),
             )
         else:
-            fields[one.name] = (one.kind | None, Field(None, description=description, examples=[one.example]))
+            fields[one.name] = (kind | None, Field(None, description=description, examples=[one.example]))
     orders = tuple(sign + name for name in resource.sortable for sign in ("", "-"))
     fields["sort"] = (
         list[Literal[orders]],  # type: ignore[valid-type]
@@ -60,3 +62,13 @@ def model(resource: Resource) -> type[Paged]:
     )
     title = "".join(part.capitalize() for part in resource.name.split("_")) + "Query"
     return create_model(title, __base__=Paged, **fields)
+
+
+def _in_range(kind: Any, column: pa.DataType) -> Any:
+    """`kind` with the range and the digits that its column can have, so that values can be compared with it."""
+    if kind is int and pa.types.is_integer(column):
+        largest = 2 ** (column.bit_width - 1) - 1
+        return Annotated[int, Field(ge=-largest - 1, le=largest)]
+    if kind is Decimal and pa.types.is_decimal(column):
+        return Annotated[Decimal, Field(max_digits=column.precision, decimal_places=column.scale)]
+    return kind
