@@ -51,7 +51,7 @@ def dashboards_file(settings: Settings) -> Path:
 
 def _render_dashboards(settings: Settings, old: dict[str, str]) -> str:
     password = urlsplit(old.get("GLOBALMART_MIRROR_URL", "")).password or secrets.token_urlsafe(24)
-    address = f"127.0.0.1:{settings.postgres_port}/{settings.mirror_database}"
+    address = f"{settings.postgres_host}:{settings.postgres_port}/{settings.mirror_database}"
     return f"GLOBALMART_MIRROR_URL=postgresql://{DASHBOARDS}:{password}@{address}\n"
 
 
@@ -75,7 +75,7 @@ def _render_grafana_server(settings: Settings, old: dict[str, str]) -> str:
 def _render(settings: Settings, service: Service, old: dict[str, str]) -> str:
     """The secret file of `service`: secrets of `old` stay, addresses are those of `settings`."""
     password = urlsplit(old.get("GLOBALMART_POSTGRES_URL", "")).password or secrets.token_urlsafe(24)
-    address = f"127.0.0.1:{settings.postgres_port}/{DATABASES[service]}"
+    address = f"{settings.postgres_host}:{settings.postgres_port}/{DATABASES[service]}"
     values = {
         "GLOBALMART_S3_ACCESS_KEY": service,
         "GLOBALMART_S3_SECRET_KEY": old.get("GLOBALMART_S3_SECRET_KEY") or secrets.token_urlsafe(24),

@@ -1,6 +1,6 @@
 """What set-up installs beside the Python packages: Java, jars, MinIO; for the tests Chromium too.
 
-`python -m infra.setup [minio|chromium]`, standard library only.
+`python -m infra.setup [jars|minio|chromium]`, standard library only.
 """
 
 from __future__ import annotations
@@ -44,7 +44,9 @@ def main() -> int:
     # A SIGTERM unwinds like an exit, so that the running step is ended with us.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        if sys.argv[1:] == ["minio"]:
+        if sys.argv[1:] == ["jars"]:
+            ensure_jars()
+        elif sys.argv[1:] == ["minio"]:
             ensure_minio()
         elif sys.argv[1:] == ["chromium"]:
             ensure_chromium()

@@ -6,7 +6,7 @@ import fcntl
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -127,7 +127,7 @@ def up(only: Sequence[str] = (), without: Sequence[str] = (), say: Say = print) 
             for service in members:
                 say(_wait(supervisor, service))
             if stage == 1:
-                _bootstrap(settings, members, say)
+                bootstrap(settings, {service.name for service in members}, say)
     return settings
 
 
@@ -175,9 +175,11 @@ def _gave_up(supervisor: Supervisor, service: Service, info: dict[str, object]) 
     return bool(lines) and lines[-1].startswith("Error: ")
 
 
-def _bootstrap(settings: Settings, members: Sequence[Service], say: Say) -> None:
-    """What the servers need once they answer: users, roles, topics. Each step may be repeated."""
-    names = {service.name for service in members}
+def bootstrap(settings: Settings, names: Collection[str], say: Say) -> None:
+    """What the servers `names` need once they answer: users, roles, topics. Each step may be repeated.
+
+    Raises StorageError, StackError, KafkaError; psycopg.Error where PostgreSQL refuses.
+    """
     if "minio" in names:
         apply_users(settings)
         problem = check_reader(settings)

@@ -68,7 +68,11 @@ class Settings(BaseSettings):
         "", description="SHA-256 of the API key in hexadecimal, all that the API itself is given of it."
     )
 
-    # Ports of the local stack, all on 127.0.0.1
+    # Where the stack's own servers are. The defaults are one machine's; containers have each in a place of its own.
+    listen_host: str = Field(
+        "127.0.0.1", description="Address that the REST API and Dagster's pages listen on; in a container `0.0.0.0`."
+    )
+    postgres_host: str = Field("127.0.0.1", description="Host of PostgreSQL in the addresses that set-up writes.")
     kafka_port: int = Field(9092, ge=1, le=65535, description="Local stack: Kafka.")
     kafka_controller_port: int = Field(9093, ge=1, le=65535, description="Local stack: Kafka's KRaft controller.")
     s3_port: int = Field(9000, ge=1, le=65535, description="Local stack: MinIO.")

@@ -24,7 +24,7 @@ def prepare_refresher(settings: Settings) -> Launch:  # noqa: ARG001
 def prepare_api(settings: Settings) -> Launch:
     command = [
         sys.executable, "-m", "uvicorn", "--factory", "api.app:create_app",
-        "--host", "127.0.0.1", "--port", str(settings.api_port), "--no-server-header", "--no-proxy-headers", "--log-level", "warning",
+        "--host", settings.listen_host, "--port", str(settings.api_port), "--no-server-header", "--no-proxy-headers", "--log-level", "warning",
         "--workers", str(settings.api_workers),
     ]  # fmt: skip
     if settings.api_tls_certificate and settings.api_tls_key:

@@ -124,7 +124,7 @@ def apply_roles(settings: Settings) -> None:
     `grafana`, who reads the mirror alone.
     """
     password = postgres_superuser_file(settings).read_text().strip()
-    address = {"host": "127.0.0.1", "port": settings.postgres_port, "user": "postgres", "password": password}
+    address = {"host": settings.postgres_host, "port": settings.postgres_port, "user": "postgres", "password": password}
     urls = {name: read_pairs(settings.secrets_dir / f"{name}.env")["GLOBALMART_POSTGRES_URL"] for name in DATABASES}
     urls["reader"] = settings.postgres_url.get_secret_value()
     urls[DASHBOARDS] = read_pairs(dashboards_file(settings))["GLOBALMART_MIRROR_URL"]
