@@ -121,7 +121,7 @@ def kubernetes_secrets(files: list[Path]) -> dict[str, Any]:
 
 @app.command(epilog="Example: globalmart container init --built /var/lib/globalmart/built")
 def init(
-    built: Annotated[Path, typer.Option(help="Folder for the files that Grafana is given.")],
+    built: Annotated[Path | None, typer.Option(help="Folder for the files that Grafana is given; none by default.")] = None,
 ) -> None:
     """Set up servers that answer: bucket, users, roles, topics; and build Grafana's files. It may be repeated."""
     import psycopg
@@ -135,5 +135,6 @@ def init(
         bootstrap(settings, {"kafka", "minio", "postgres"}, say=print)
     except psycopg.Error as error:
         raise StackError(f"PostgreSQL at {settings.postgres_host} cannot be set up: {error}") from None
-    for path in build_dashboards(settings, built / "grafana"):
-        print(f"  {path.relative_to(built)}")
+    if built is not None:
+        made = build_dashboards(settings, built / "grafana")
+        print(f"{len(made)} files for Grafana are in {built / 'grafana'}")
