@@ -121,7 +121,9 @@ def kubernetes_secrets(files: list[Path]) -> dict[str, Any]:
 
 @app.command(epilog="Example: globalmart container init --built /var/lib/globalmart/built")
 def init(
-    built: Annotated[Path | None, typer.Option(help="Folder for the files that Grafana is given; none by default.")] = None,
+    built: Annotated[
+        Path | None, typer.Option(help="Folder for the files that Grafana is given; none by default.")
+    ] = None,
 ) -> None:
     """Set up servers that answer: bucket, users, roles, topics; and build Grafana's files. It may be repeated."""
     import psycopg
