@@ -52,7 +52,7 @@ def wanted(settings: Settings) -> list[str]:
     try:
         names = json.loads(_wanted_file(settings).read_text())
     except (FileNotFoundError, ValueError):
-        return [service.name for service in SERVICES]
+        return [service.name for service in SERVICES if service.is_installed()]
     return [service.name for service in SERVICES if service.name in names]
 
 

@@ -18,7 +18,7 @@ _BEAT_SECONDS = 2
 
 
 def beat(settings: Settings, service: str, state: str, **details: Any) -> None:
-    """Write that `service` is `state` (`starting`, `running`, `waiting`, `failed`); `details` must fit JSON."""
+    """Write that `service` is `state` (`starting`, `running`, `waiting`, `failed`; `ended` what ends by itself); `details` must fit JSON."""
     settings.run_dir.mkdir(parents=True, exist_ok=True)
     path = settings.run_dir / f"{service}.json"
     body = {

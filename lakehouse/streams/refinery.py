@@ -19,6 +19,7 @@ from lakehouse.live import views
 from lakehouse.live.base import Batch, View
 from lakehouse.live.rates import consumer_lag
 from lakehouse.settings import Settings
+from lakehouse.streams import measures
 from lakehouse.streams.checkpoint import Checkpoint, Generation
 from lakehouse.streams.markers import closing_span, split_marks
 from lakehouse.streams.sinks import Sinks
@@ -27,6 +28,8 @@ from lakehouse.transforms.refine import Knowledge, Stamp, refine
 from lakehouse.transforms.watermarks import advanced, marked, shop_watermark
 
 log = logging.getLogger(__name__)
+
+QUERY = "refine"
 
 
 class Refinery:
@@ -124,6 +127,8 @@ class Refinery:
         phases = ("read_and_parse", "refine", "live", "commit", "ledger_and_maintenance")
         seconds = {name: round(b - a, 3) for name, a, b in zip(phases, clock, clock[1:], strict=False)}
         log.info(json.dumps({"batch_id": batch_id, **refined.counts, "seconds": seconds}))
+        measures.took(QUERY, seconds)
+        measures.holds(QUERY, self._live)
 
     def _parse_again(self, cleaned: pa.Table) -> pa.Table:
         return parse(self._spark.createDataFrame(cleaned), self._settings.too_old_days).toArrow()

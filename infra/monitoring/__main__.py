@@ -1,0 +1,20 @@
+"""`python -m infra.monitoring`: the monitor until it is told to stop."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+from infra.monitoring.monitor import run
+from lakehouse.errors import GlobalMartError
+from lakehouse.heartbeat import stop_on_signals
+from lakehouse.settings import load_settings
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
+    logging.getLogger("kafka").setLevel(logging.ERROR)
+    try:
+        run(load_settings("monitor"), stop_on_signals())
+    except GlobalMartError as error:
+        print(f"globalmart monitor: {error}", file=sys.stderr, flush=True)
+        sys.exit(1)
