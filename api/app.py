@@ -29,6 +29,7 @@ from api.personal import Pseudonyms
 from api.routes import docs, health, quality, session, v1
 from api.serving import Serving
 from api.session import Sessions
+from lakehouse import logs
 from lakehouse.metrics.endpoint import SHARED_FOLDER, expose
 from lakehouse.settings import Settings, load_settings
 
@@ -51,7 +52,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         to_thread.current_default_thread_limiter().total_tokens = _THREADS
         ring.start()
         serving.start()
-        if os.environ.get(SHARED_FOLDER):
+        if os.environ.get(SHARED_FOLDER):  # started as a service
+            logs.set_up("api")
             expose(settings, settings.api_metrics_port)
         yield
         serving.stop()

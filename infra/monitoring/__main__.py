@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 
-from infra.monitoring.monitor import run
+from infra.monitoring.monitor import NAME, run
+from lakehouse import logs
 from lakehouse.errors import GlobalMartError
 from lakehouse.heartbeat import stop_on_signals
 from lakehouse.settings import load_settings
 
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
-    logging.getLogger("kafka").setLevel(logging.ERROR)
+    logs.set_up(NAME)
     try:
         run(load_settings("monitor"), stop_on_signals())
     except GlobalMartError as error:

@@ -20,6 +20,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.streaming.query import StreamingQuery
 
+from lakehouse import logs
 from lakehouse.errors import GlobalMartError
 from lakehouse.findings import DETECTIONS
 from lakehouse.heartbeat import Pulse, stop_on_signals
@@ -194,9 +195,7 @@ def _age_seconds(checkpoint: Path) -> float | None:
 
 
 def main() -> None:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
-    logging.getLogger("kafka").setLevel(logging.ERROR)
-    logging.getLogger("py4j").setLevel(logging.ERROR)
+    logs.set_up(NAME)
     code = 0
     try:
         run(load_settings())

@@ -12,7 +12,7 @@ from py4j.protocol import Py4JError
 from pyspark.errors import StreamingQueryException
 from pyspark.sql import SparkSession
 
-from lakehouse import storage
+from lakehouse import logs, storage
 from lakehouse.errors import GlobalMartError, KafkaError, LeaseHeldError, StorageError
 from lakehouse.heartbeat import Pulse, stop_on_signals
 from lakehouse.kafka import KafkaOffsets
@@ -188,9 +188,7 @@ def _lag(last: LedgerEntry | None, offsets: KafkaOffsets, partitions: dict[str, 
 
 
 def main() -> None:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
-    logging.getLogger("kafka").setLevel(logging.ERROR)
-    logging.getLogger("py4j").setLevel(logging.ERROR)
+    logs.set_up(NAME)
     code = 0
     try:
         settings = load_settings("streaming")
