@@ -229,7 +229,7 @@ class Settings(BaseSettings):
         "127.0.0.1", description="Address on which services show their metrics; in a container `0.0.0.0`."
     )
     monitor_seconds: float = Field(
-        15, ge=1, description="How often the monitor looks, and how often Prometheus takes metrics."
+        15, ge=1, le=60, description="How often the monitor looks, and how often Prometheus takes metrics."
     )
     prometheus_days: int = Field(15, ge=1, description="Local stack: how long Prometheus keeps metrics.")
     prometheus_disk_gb: float = Field(0.5, gt=0, description="Local stack: most disk that Prometheus takes for them.")

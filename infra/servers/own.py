@@ -52,7 +52,7 @@ def monitor_health(settings: Settings, pid: int | None) -> Health:
     """Its own, and what it cannot see; that something is away is no illness of the monitor."""
     health = heartbeat_health(settings, "monitor", pid)
     blind = (heartbeat.read(settings, "monitor") or {}).get("blind") if health.ok else None
-    return Health(health.ok, f"{health.words}, cannot see {', '.join(blind)}" if blind else health.words)
+    return Health(health.ok, f"{health.words}, cannot see {', '.join(blind)}" if blind else health.words, health.next_step)
 
 
 def prepare_desk(settings: Settings) -> Launch:  # noqa: ARG001
@@ -71,7 +71,7 @@ def refresher_health(settings: Settings, pid: int | None) -> Health:
     """Its own, and how far the mirror is; a mirror that waits for PostgreSQL keeps nobody from being served."""
     health = heartbeat_health(settings, "refresher", pid)
     mirror = [f"{name} mirror {words(one)}" for name, one in lag(settings).items()] if health.ok else []
-    return Health(health.ok, "; ".join([health.words, *mirror]))
+    return Health(health.ok, "; ".join([health.words, *mirror]), health.next_step)
 
 
 def desk_health(settings: Settings, pid: int | None) -> Health:
