@@ -52,7 +52,9 @@ def monitor_health(settings: Settings, pid: int | None) -> Health:
     """Its own, and what it cannot see; that something is away is no illness of the monitor."""
     health = heartbeat_health(settings, "monitor", pid)
     blind = (heartbeat.read(settings, "monitor") or {}).get("blind") if health.ok else None
-    return Health(health.ok, f"{health.words}, cannot see {', '.join(blind)}" if blind else health.words, health.next_step)
+    return Health(
+        health.ok, f"{health.words}, cannot see {', '.join(blind)}" if blind else health.words, health.next_step
+    )
 
 
 def prepare_desk(settings: Settings) -> Launch:  # noqa: ARG001

@@ -145,7 +145,11 @@ def test_every_alert_fires_and_clears(tmp_path: Path) -> None:
     """In one run of promtool, whose report names the alert."""
     tests = []
     for name, case in CASES.items():
-        expected = [_is_firing(name, case.quiet_at, 0), _is_firing(name, case.fires, 1), _is_firing(name, case.clears, 0)]
+        expected = [
+            _is_firing(name, case.quiet_at, 0),
+            _is_firing(name, case.fires, 1),
+            _is_firing(name, case.clears, 0),
+        ]
         series = [{"series": series, "values": values} for series, values in case.series.items()]
         tests.append({"interval": "1m", "input_series": series, "promql_expr_test": expected})
     _run(tests, tmp_path)
