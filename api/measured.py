@@ -13,7 +13,7 @@ from lakehouse.metrics.base import counter, histogram
 _METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
 _STREAM = "text/event-stream"
 NO_ROUTE = "none"
-"""In place of a route: the request was refused before one was looked for, or there is none. What was asked is no label: anybody can ask for anything."""
+"""In place of a route: the request was refused before one was looked for, or there is none. Anybody can ask for anything, so that is no label."""
 
 
 class Measured:

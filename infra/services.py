@@ -47,7 +47,10 @@ SERVICES: tuple[Service, ...] = (
     Service("minio", 1, minio.prepare, minio.health, ("s3_port",), "http://"),
     # SIGINT is PostgreSQL's fast shutdown; SIGTERM would wait for its clients to leave.
     Service("postgres", 1, postgres.prepare, postgres.health, ("postgres_port",), stop_signal="INT"),
-    Service("streaming", 2, own.prepare_streaming, own.streaming_health, stop_seconds=45, patience_seconds=300, metrics_port="streaming_metrics_port"),
+    Service(
+        "streaming", 2, own.prepare_streaming, own.streaming_health, stop_seconds=45, patience_seconds=300,
+        metrics_port="streaming_metrics_port",
+    ),
     Service("realtime", 2, own.prepare_realtime, own.realtime_health, patience_seconds=300, metrics_port="realtime_metrics_port"),
     Service("refresher", 2, own.prepare_refresher, own.refresher_health, patience_seconds=240),
     Service("desk", 2, own.prepare_desk, own.desk_health, patience_seconds=120),

@@ -90,7 +90,7 @@ class Caller:
             "REQUEST_METHOD": method, "PATH_INFO": path, "CONTENT_LENGTH": str(len(body)), "wsgi.input": io.BytesIO(body),
             "QUERY_STRING": "", **more,
         }  # fmt: skip
-        list(self._application(environ, lambda status, headers, *_: said.append(status)))
+        list(self._application(environ, lambda status, *_: said.append(status)))
         return int(said[0].split()[0])
 
 

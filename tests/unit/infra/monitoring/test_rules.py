@@ -69,9 +69,9 @@ CASES = {
     ),
     "QuarantineShare": Case({_OUTCOME % "accepted": "0+900x80", _OUTCOME % "quarantined": "0+100x20 2000+1x60"}, 10, 40),
     "RecordsUnaccounted": Case({"globalmart_ledger_unaccounted_records_total": "0x5 2x60"}, 8, 40, 4),
-    "BooksNotBalanced": Case({"globalmart_proof_differences": _then("3", "0")}, 5, 25),
+    "BooksNotBalanced": Case({"globalmart_proof_differences": "0x5 3x15 0x60"}, 8, 25, 4),
     "SmallFiles": Case({'globalmart_table_small_files{table="gold/carts"}': "2500x40 10x40"}, 35, 45),
-    "RunFailed": Case({'globalmart_dagster_last_run_failed{job="daily"}': _then("1", "0")}, 5, 25),
+    "RunFailed": Case({'globalmart_dagster_last_run_failed{job="daily"}': "0x5 1x15 0x60"}, 8, 25, 4),
     "MartsOverdue": Case(
         # Minute 0 is 1970: the table is 40 hours older than that, then new.
         {'globalmart_table_committed_timestamp_seconds{table="gold/customer_rfm",owner="batch"}': "-144000x60 3600x60"}, 40, 70
@@ -89,7 +89,7 @@ CASES = {
         50,
     ),
     "DiskFillsUp": Case({'globalmart_host_disk_bytes{kind="free"}': _then(str(4 * _GIB), str(50 * _GIB))}, 10, 25),
-    "DiskFull": Case({'globalmart_host_disk_bytes{kind="free"}': _then(str(_GIB), str(50 * _GIB))}, 5, 25),
+    "DiskFull": Case({'globalmart_host_disk_bytes{kind="free"}': f"{50 * _GIB}x5 {_GIB}x15 {50 * _GIB}x60"}, 8, 25, 4),
     "MemoryLow": Case(
         {
             'globalmart_host_memory_bytes{kind="available"}': _then(str(_GIB), str(10 * _GIB)),
