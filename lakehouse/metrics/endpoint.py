@@ -28,6 +28,7 @@ def expose(settings: Settings, port: int) -> bool:
     try:
         start_http_server(port, settings.metrics_host, registry)
     except OSError as error:
-        log.warning("no metrics on port %d: %s", port, error.strerror)
+        shared = "; another process of this service may answer for this one" if registry is not REGISTRY else ""
+        log.warning("no metrics on port %d: %s%s", port, error.strerror, shared)
         return False
     return True

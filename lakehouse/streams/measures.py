@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sized
 from typing import Any
 
@@ -37,22 +38,23 @@ class Reports:
 
     def look(self, query: StreamingQuery) -> None:
         """Take the newest report, unless it has been taken."""
-        report = query.lastProgress
-        if report is not None:
-            self.take(report)
+        # Spark leaves a rate out that is no number, and PySpark's own reading of a report fails on that.
+        report = query._jsq.lastProgress()
+        if report is not None and (str(report.runId().toString()), int(report.batchId())) != self._last:
+            self.take(json.loads(report.json()))
 
     def take(self, report: Mapping[str, Any]) -> None:
-        """`report` is a StreamingQueryProgress, by the names that it has as JSON."""
+        """`report` is a StreamingQueryProgress as JSON."""
         identity = (str(report["runId"]), int(report["batchId"]))
         if identity == self._last:
             return
         self._last = identity
-        took(self._query, {f"spark_{name}": ms / 1000 for name, ms in report["durationMs"].items()})
-        dropped = sum(one["numRowsDroppedByWatermark"] for one in report["stateOperators"])
+        took(self._query, {f"spark_{name}": ms / 1000 for name, ms in report.get("durationMs", {}).items()})
+        dropped = sum(one.get("numRowsDroppedByWatermark", 0) for one in report.get("stateOperators", ()))
         for metric, value in (
-            (names.STREAM_INPUT_RATE, report["inputRowsPerSecond"]),
-            (names.STREAM_PROCESSED_RATE, report["processedRowsPerSecond"]),
-            (names.STREAM_BATCH_ROWS, report["numInputRows"]),
+            (names.STREAM_INPUT_RATE, report.get("inputRowsPerSecond")),
+            (names.STREAM_PROCESSED_RATE, report.get("processedRowsPerSecond")),
+            (names.STREAM_BATCH_ROWS, report.get("numInputRows")),
             (names.STREAM_DROPPED_ROWS, dropped),
         ):
             gauge(metric).labels(self._query).set(float(value or 0))

@@ -36,6 +36,12 @@ def test_a_report_counts_once() -> None:
     assert value("trigger_seconds", query="test") == 1
 
 
+def test_a_rate_that_is_no_number_is_left_out_by_spark_and_is_0() -> None:
+    lean = {name: value for name, value in report(1, 0).items() if name in {"runId", "batchId", "numInputRows"}}
+    Reports("test-lean", 1.0).take(lean)
+    assert value("processed_rows_per_second", query="test-lean") == 0
+
+
 def test_phases_of_the_service_are_its_own() -> None:
     took("test-phases", {"live": 0.2})
     took("test-phases", {"live": 0.3})
