@@ -42,7 +42,7 @@ def _now() -> list[Panel]:
         ),
         figure(
             "Serving file behind",
-            "Age of the file that the API serves while the lake has newer versions; 0 when it has the newest.",
+            "Age of the oldest commit seen that the file which the API serves lacks; 0 when it has the newest.",
             SECONDS,
             Promql("globalmart_serving_behind_seconds"),
             limits=((30, "orange"), (120, "red")),

@@ -132,7 +132,7 @@ SERVING_BEHIND = _monitor(
     "serving_behind_seconds",
     "gauge",
     "seconds",
-    "Age of the serving file while the lake has newer versions than it; 0 when it has the newest.",
+    "Age of the oldest commit seen that the serving file lacks; 0 when it has the newest.",
 )
 SERVING_BYTES = _monitor("serving_bytes", "gauge", "bytes", "Size of the serving folder.")
 MIRROR_LAG = _monitor(

@@ -21,6 +21,7 @@ class Notes:
     def __init__(self, settings: Settings, ledger: Ledger) -> None:
         self._settings = settings
         self._ledger = ledger
+        self._lacks_since: datetime | None = None  # the first commit seen that the served file lacks
 
     def collect(self, now: datetime) -> list[Sample]:
         return [*self._serving(now), *self._generator(), *self._desk(), *self._proof()]
@@ -36,11 +37,13 @@ class Notes:
             return samples
         beat = heartbeat.read(self._settings, "refresher") or {}
         published = datetime.fromtimestamp(pointer.stat().st_mtime, now.tzinfo)
-        newest = self._ledger.newest
-        behind = 0.0
+        committed = self._ledger.newest["committed_at"] if self._ledger.newest else published
         # Published before the newest commit: what is served lacks it, unless the refresher has looked since and found nothing.
-        if newest and published < newest["committed_at"] and _looked_before(beat, newest["committed_at"]):
-            behind = (now - published).total_seconds()
+        if published < committed and _looked_before(beat, committed):
+            self._lacks_since = self._lacks_since or committed
+        else:
+            self._lacks_since = None
+        behind = (now - self._lacks_since).total_seconds() if self._lacks_since else 0.0
         size = sum(file.stat().st_size for file in self._settings.serving_dir.glob("*.duckdb"))
         return [*samples, Sample(names.SERVING_BEHIND, behind), Sample(names.SERVING_BYTES, size)]
 

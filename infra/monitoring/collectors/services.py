@@ -17,7 +17,7 @@ class Services:
     """Of the services that `globalmart up` was asked for. Where no supervisor runs (on a cluster), heartbeats alone."""
 
     name = "services"
-    every = 1
+    every = 2
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings

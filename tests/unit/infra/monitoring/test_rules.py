@@ -52,7 +52,15 @@ CASES = {
     "ServiceDown": Case({'globalmart_service_up{service="kafka"}': _then("0", "1")}, 5, 25),
     "DeskDown": Case({'globalmart_service_up{service="desk"}': _then("0", "1")}, 5, 25),
     "ServiceRestarts": Case({'globalmart_service_restarts{service="api"}': "0x5 1 2 3 4x60"}, 9, 40, 4),
-    "MetricsMissing": Case({'up{job="api",instance="127.0.0.1:9183"}': _then("0", "1")}, 10, 25),
+    "MetricsMissing": Case(
+        {
+            'up{job="api",instance="127.0.0.1:9183"}': _then("0", "1"),
+            'up{job="streaming",instance="127.0.0.1:9181"}': "0x80",  # nobody asked for it
+            'globalmart_service_up{job="monitor",service="api"}': "1x80",
+        },
+        10,
+        25,
+    ),
     "MonitorBlind": Case({'globalmart_monitor_collect_ok{collector="kafka"}': _then("0", "1")}, 10, 25),
     "ConsumerLag": Case(
         {f'globalmart_kafka_lag_records{{topic="{t}"}}': _then("200000", "10") for t in ("transactions", "cart_events")}, 10, 25
