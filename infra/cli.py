@@ -102,6 +102,9 @@ def status(as_json: Json = False) -> None:
         print(stack.as_json(statuses))
     else:
         _out.print(_status_table(statuses))
+        for one in statuses:
+            if one.next_step:
+                _out.print(f"{one.name}: {one.next_step}", markup=False, soft_wrap=True)
     if not all(status.healthy for status in statuses if status.wanted):
         raise typer.Exit(1)
 

@@ -13,8 +13,8 @@ from typing import Annotated, Any
 
 import typer
 
-from infra.credentials import ensure_credentials, grafana_server_file, postgres_superuser_file
-from infra.envfile import ensure_env
+from infra.credentials import alert_token_file, ensure_credentials, grafana_server_file, postgres_superuser_file
+from infra.envfile import ensure_env, write_private
 from infra.servers.base import Health
 from infra.servers.dagster import instance_env, program
 from infra.services import choose
@@ -29,10 +29,12 @@ app = typer.Typer(
     help="What containers run: a service in the foreground, its health, secrets, and the servers' set-up.",
 )
 
-_BEATING = {"streaming", "realtime", "refresher", "desk"}
+_BEATING = {"streaming", "realtime", "refresher", "desk", "monitor"}
 _LIVENESS_SECONDS = 20
 # Servers of other images run under users of their own and read these by the group of ours.
-_OF_OTHERS = (postgres_superuser_file, grafana_server_file)
+_OF_OTHERS = (postgres_superuser_file, grafana_server_file, alert_token_file)
+
+RULES_MOUNT, TOKEN_MOUNT = Path("/etc/globalmart/rules"), Path("/run/secrets/alertmanager-token")
 
 Name = Annotated[str, typer.Argument(metavar="SERVICE", help="One of the services that `globalmart status` lists.")]
 
@@ -122,13 +124,15 @@ def kubernetes_secrets(files: list[Path]) -> dict[str, Any]:
 @app.command(epilog="Example: globalmart container init --built /var/lib/globalmart/built")
 def init(
     built: Annotated[
-        Path | None, typer.Option(help="Folder for the files that Grafana is given; none by default.")
+        Path | None,
+        typer.Option(help="Folder for what Grafana, Prometheus and Alertmanager are given; none by default."),
     ] = None,
 ) -> None:
     """Set up servers that answer: bucket, users, roles, topics; and build Grafana's files. It may be repeated."""
     import psycopg
 
     from infra.dashboards.build import build as build_dashboards
+    from infra.monitoring.configuration import alertmanager, prometheus
     from infra.stack import bootstrap
     from infra.supervision import StackError
 
@@ -140,3 +144,13 @@ def init(
     if built is not None:
         made = build_dashboards(settings, built / "grafana")
         print(f"{len(made)} files for Grafana are in {built / 'grafana'}")
+        # A service is found under its name there, and the folder of rules is mounted where this says
+        configurations = {
+            "prometheus": prometheus(settings, RULES_MOUNT, lambda service: service),
+            "alertmanager": alertmanager(settings, TOKEN_MOUNT, lambda service: service),
+        }
+        for name, content in configurations.items():
+            folder = built / name
+            folder.mkdir(exist_ok=True)
+            write_private(folder / f"{name}.yml", json.dumps(content, indent=2) + "\n", replace=True)
+            (folder / f"{name}.yml").chmod(0o640)

@@ -23,6 +23,7 @@ DATABASES = {
     "api": "globalmart",
     "operator": "globalmart",
     "desk": "globalmart",
+    "monitor": "globalmart",
 }
 
 
@@ -60,6 +61,11 @@ def grafana_server_file(settings: Settings) -> Path:
     return settings.secrets_dir / "grafana-server.env"
 
 
+def alert_token_file(settings: Settings) -> Path:
+    """What Alertmanager shows the monitor, so that nobody else on this machine makes alerts."""
+    return settings.secrets_dir / "alertmanager-token"
+
+
 def _render_grafana_server(settings: Settings, old: dict[str, str]) -> str:
     mirror = urlsplit(read_pairs(dashboards_file(settings))["GLOBALMART_MIRROR_URL"])
     values = {
@@ -68,6 +74,7 @@ def _render_grafana_server(settings: Settings, old: dict[str, str]) -> str:
         "GLOBALMART_MIRROR_HOST": f"{mirror.hostname}:{mirror.port}",
         "GLOBALMART_MIRROR_PASSWORD": mirror.password,
         "GLOBALMART_MIRROR_SSLMODE": old.get("GLOBALMART_MIRROR_SSLMODE") or "disable",
+        "GLOBALMART_PROMETHEUS_URL": f"http://127.0.0.1:{settings.prometheus_port}",
     }
     return "".join(f"{name}={value}\n" for name, value in values.items())
 
@@ -96,6 +103,7 @@ def ensure_credentials(settings: Settings) -> None:
         f"MINIO_ROOT_USER=root-{secrets.token_hex(4)}\nMINIO_ROOT_PASSWORD={secrets.token_urlsafe(32)}\n",
     )
     write_private(postgres_superuser_file(settings), secrets.token_urlsafe(32))
+    write_private(alert_token_file(settings), secrets.token_urlsafe(32))
     for service in SERVICES:
         path = settings.secrets_dir / f"{service}.env"
         _keep(path, _render(settings, service, _old(path)))

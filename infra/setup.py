@@ -1,4 +1,4 @@
-"""What set-up installs beside the Python packages: Java, jars, MinIO; for the tests Chromium too.
+"""What set-up installs beside the Python packages: Java, jars, MinIO, Prometheus; for the tests Chromium too.
 
 `python -m infra.setup [jars|minio|chromium]`, standard library only.
 """
@@ -14,6 +14,7 @@ from infra.chromium import ensure_chromium
 from infra.ivy import ensure_jars, jars_folder
 from infra.java import ensure_java
 from infra.minio_server import ensure_minio, minio_binary
+from infra.monitoring.programs import ensure_monitoring
 from infra.steps import SetupError, fail
 from lakehouse.errors import GlobalMartError
 
@@ -38,6 +39,7 @@ def install() -> None:
     ensure_java()
     ensure_jars()
     ensure_minio()
+    ensure_monitoring()
 
 
 def main() -> int:

@@ -39,7 +39,11 @@ def test_secrets_are_made_once_and_name_servers_elsewhere(state: Path) -> None:
 def test_servers_of_other_images_read_theirs_by_the_group_and_nobody_else_any(state: Path) -> None:
     _run("secrets")
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (state / "secrets").iterdir()}
-    assert {name for name, mode in modes.items() if mode == 0o640} == {"postgres-superuser", "grafana-server.env"}
+    assert {name for name, mode in modes.items() if mode == 0o640} == {
+        "postgres-superuser",
+        "grafana-server.env",
+        "alertmanager-token",
+    }
     assert set(modes.values()) == {0o600, 0o640}
 
 

@@ -167,6 +167,8 @@ def test_published_ports_are_those_of_the_settings() -> None:
     assert published["api"] == settings.api_port
     assert published["dagster-webserver"] == settings.dagster_port
     assert published["grafana"] == int(grafana.SETTINGS["server"]["http_port"])
+    assert published["prometheus"] == settings.prometheus_port
+    assert published["alertmanager"] == settings.alertmanager_port
     assert settings.api_url == ONE["api"]["environment"]["GLOBALMART_API_URL"]
 
 
@@ -175,7 +177,8 @@ def test_a_service_is_given_its_own_secrets_and_no_others(tmp_path: Path) -> Non
     ensure_credentials(settings)
     for name, service in _own(SMALL_CLUSTER).items():
         account = BY_NAME[name].prepare(settings).env.get("GLOBALMART_SERVICE", "reader")
-        assert secret_files(service) == [f"{account}.env"], name
+        extra = ["alertmanager-token"] if name == "monitor" else []
+        assert secret_files(service) == [f"{account}.env", *extra], name
     others = {name: secret_files(one) for name, one in SMALL_CLUSTER.items() if name not in _own(SMALL_CLUSTER)}
     assert {name: found for name, found in others.items() if found} == {
         "secrets": ["*"],
@@ -183,6 +186,7 @@ def test_a_service_is_given_its_own_secrets_and_no_others(tmp_path: Path) -> Non
         "minio": ["minio-root.env"],
         "postgres": ["postgres-superuser"],
         "grafana": ["grafana-server.env"],
+        "alertmanager": ["alertmanager-token"],
         "globalmart": ["reader.env", "operator.env"],
     }
     made = {path.name for path in settings.secrets_dir.iterdir()} | {"reader.env"}
@@ -203,11 +207,12 @@ WRITES = {
     "realtime": {"run_dir", "realtime"},
     "refresher": {"run_dir", "serving_dir"},
     "desk": {"run_dir", "logs"},
-    "api": {"audit_dir"},
+    "api": {"run_dir", "audit_dir"},
+    "monitor": {"run_dir"},
     "dagster-webserver": {"run_dir", "dagster", "quality_dir"},
     "dagster-daemon": {"run_dir", "dagster", "quality_dir"},
 }
-READS = {"api": {"run_dir", "serving_dir", "quality_dir"}}
+READS = {"api": {"serving_dir", "quality_dir"}, "monitor": {"serving_dir"}}
 
 
 @pytest.mark.parametrize("name", WRITES)
@@ -226,12 +231,10 @@ def test_what_a_process_keeps_lies_on_a_volume(name: str) -> None:
     )
 
 
-def test_every_volume_and_configuration_is_declared_and_used() -> None:
+def test_every_volume_is_declared_and_used() -> None:
     volumes = {**read(BASE)["volumes"], **read(CLUSTER)["volumes"]}
     mounted = {source(one) for service in SMALL_CLUSTER.values() for one in service.get("volumes", [])}
     assert set(volumes) == {one for one in mounted if not one.startswith(".")}
-    used = {one["source"] for service in ONE.values() for one in service.get("configs", [])}
-    assert used == set(read(BASE)["configs"])
 
 
 def test_kafka_is_set_up_as_in_the_local_stack() -> None:
