@@ -65,7 +65,7 @@ def test_a_service_that_waits_is_alive_and_not_well(state: Path) -> None:
     alive, well = _run("health", "streaming", "--alive"), _run("health", "streaming")
     assert (alive.exit_code, well.exit_code) == (0, 1)
     assert alive.stdout.endswith("ago, waiting\n")
-    assert well.stdout == "streaming: waiting, no broker\n"
+    assert well.stdout == "streaming: it waits: no broker\n"
 
 
 @pytest.mark.usefixtures("state")

@@ -46,7 +46,7 @@ def test_set_up_needs_only_the_files_that_its_stage_copies(tmp_path: Path) -> No
     )
     for line in copies:
         *files, folder = line.split()
-        (tmp_path / folder).mkdir(exist_ok=True)
+        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
         for file in files:
             shutil.copy(CHECKOUT / file, tmp_path / folder)
     env = {"PATH": os.environ["PATH"]}
