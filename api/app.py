@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -23,10 +24,13 @@ from api.keys.database import connect
 from api.keys.ring import KeyRing
 from api.keys.store import Store
 from api.limits import LimitRate, Rates, Shed
+from api.measured import Measured
 from api.personal import Pseudonyms
 from api.routes import docs, health, quality, session, v1
 from api.serving import Serving
 from api.session import Sessions
+from lakehouse import logs
+from lakehouse.metrics.endpoint import SHARED_FOLDER, expose
 from lakehouse.settings import Settings, load_settings
 
 # More at once would answer no sooner: they would only keep the loop, which turns a flood away, from its turn. Measured with
@@ -48,6 +52,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         to_thread.current_default_thread_limiter().total_tokens = _THREADS
         ring.start()
         serving.start()
+        if os.environ.get(SHARED_FOLDER):  # started as a service
+            logs.set_up("api")
+            expose(settings, settings.api_metrics_port)
         yield
         serving.stop()
         desk.close()
@@ -102,6 +109,7 @@ def _middleware(app: FastAPI, settings: Settings) -> list[Middleware]:
         expose_headers=["ETag", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "Retry-After"],
     )  # without credentials: other sites use keys, never somebody's session
     return [
+        Middleware(Measured),
         Middleware(SecurityHeaders, is_tls=settings.api_tls_certificate is not None),
         *([cors] if origins else []),
         Middleware(LimitRequests, most_bytes=settings.api_body_bytes),

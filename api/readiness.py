@@ -8,7 +8,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, Field
@@ -16,14 +16,11 @@ from pydantic import BaseModel, Field
 from api.served import SERVED
 from api.serving import Serving
 from lakehouse.errors import GlobalMartError
-from lakehouse.heartbeat import STALE_SECONDS, read
+from lakehouse.health import NEXT_STEPS, State, by_heartbeat
 from lakehouse.settings import Settings
 from lakehouse.storage import is_s3
 
-State = Literal["ok", "waiting", "down"]
 _CONNECT_SECONDS = 0.7
-# A service that beats but has not ended a round for so long is busy with much at once, or hangs.
-_SLOW_ROUND_SECONDS = 60.0
 
 
 class Dependency(BaseModel):
@@ -92,57 +89,14 @@ def _serving_files(serving: Serving, now: datetime) -> Dependency:
 
 
 def _refresher(settings: Settings, now: datetime) -> Dependency:
-    beat = read(settings, "refresher")
-    step = "See `globalmart status` and the refresher's log; the last good files are served meanwhile."
-    if beat is None:
-        return _dependency("refresher", "down", True, "it has never run", "Start it: `globalmart up`.")
-    if beat["is_stale"]:
-        detail = f"its last heartbeat is {beat['age_seconds']:.0f} s old, over {STALE_SECONDS} s"
-        return _dependency("refresher", "down", True, detail, step, beat["age_seconds"])
-    if beat["state"] == "failed":
-        return _dependency("refresher", "down", True, f"it failed: {beat.get('reason')}", step)
-    if beat["state"] == "waiting":
-        return _dependency("refresher", "waiting", True, f"it waits: {beat.get('reason')}", step)
-    lag = (now - datetime.fromisoformat(beat["checked_at"])).total_seconds() if beat.get("checked_at") else None
-    if lag is not None and lag > _SLOW_ROUND_SECONDS:
-        detail = f"it has been busy with one round for {lag:.0f} s: a full load, or it hangs"
-        return _dependency("refresher", "waiting", True, detail, step, lag)
-    if beat["state"] == "starting":
-        return _dependency(
-            "refresher", "waiting", True, "it is starting, or loading a table for the first time", None, lag
-        )
-    return _dependency("refresher", "ok", True, f"checked gold {lag or 0:.1f} s ago", None, lag)
+    found = by_heartbeat(settings, "refresher", now)
+    words = f"checked gold {found.lag_seconds or 0:.1f} s ago" if found.state == "ok" else found.words
+    return _dependency("refresher", found.state, True, words, found.next_step, found.lag_seconds)
 
 
 def _streaming(settings: Settings, now: datetime) -> Dependency:
-    beat = read(settings, "streaming")
-    step = "See `globalmart status` and the streaming service's log; answers stay as they are meanwhile."
-    if beat is None:
-        return _dependency("streaming", "down", False, "it has never run", "Start it: `globalmart up`.")
-    if beat["is_stale"]:
-        detail = f"its last heartbeat is {beat['age_seconds']:.0f} s old, over {STALE_SECONDS} s"
-        return _dependency("streaming", "down", False, detail, step, beat["age_seconds"])
-    lag = _streaming_lag(beat, now)
-    known = ("lag_records", "batch_id", "reason")
-    facts = [f"{name.replace('_', ' ')} {beat[name]}" for name in known if beat.get(name) is not None]
-    detail = "; ".join([str(beat["state"]), *facts])
-    if beat["state"] == "running" and (lag is None or lag <= _SLOW_ROUND_SECONDS):
-        return _dependency("streaming", "ok", False, detail, None, lag)
-    if beat["state"] == "running":
-        return _dependency(
-            "streaming", "waiting", False, f"{detail}; no commit for {lag:.0f} s though records wait", step, lag
-        )
-    state: State = "down" if beat["state"] == "failed" else "waiting"
-    return _dependency("streaming", state, False, detail, step, lag)
-
-
-def _streaming_lag(beat: dict[str, Any], now: datetime) -> float | None:
-    """Seconds since the last commit while records wait in Kafka; 0 when none waits; None where that cannot be told."""
-    if beat.get("lag_records") == 0:
-        return 0.0
-    if not beat.get("lag_records") or not beat.get("committed_at"):
-        return None
-    return (now - datetime.fromisoformat(beat["committed_at"])).total_seconds()
+    found = by_heartbeat(settings, "streaming", now)
+    return _dependency("streaming", found.state, False, found.words, found.next_step, found.lag_seconds)
 
 
 def _kafka(settings: Settings) -> Dependency:
@@ -151,8 +105,8 @@ def _kafka(settings: Settings) -> Dependency:
         host, _, port = address.rpartition(":")
         if _connects(host, int(port) if port.isdigit() else 0):
             return _dependency("kafka", "ok", False, f"{address} accepts connections")
-    step = "Start Kafka (`globalmart up`); events wait with their producers."
-    return _dependency("kafka", "down", False, f"no broker accepts connections at {', '.join(addresses)}", step)
+    words = f"no broker accepts connections at {', '.join(addresses)}"
+    return _dependency("kafka", "down", False, words, NEXT_STEPS["kafka"])
 
 
 def _storage(settings: Settings) -> Dependency:
@@ -171,9 +125,7 @@ def _storage(settings: Settings) -> Dependency:
         detail = f"{settings.s3_endpoint} answers with status {error.code}"
     except OSError:
         detail = f"{settings.s3_endpoint} does not answer"
-    return _dependency(
-        "storage", "down", False, detail, "Start MinIO (`globalmart up`); the last good files are served meanwhile."
-    )
+    return _dependency("storage", "down", False, detail, NEXT_STEPS["minio"])
 
 
 def _postgres(settings: Settings) -> Dependency:
@@ -184,8 +136,7 @@ def _postgres(settings: Settings) -> Dependency:
         port, host = parts.port or 5432, parts.hostname
     if _connects(host, port):
         return _dependency("postgres", "ok", False, f"{host}:{port} accepts connections")
-    step = "Start PostgreSQL (`globalmart up`); Dagster needs it, answers do not."
-    return _dependency("postgres", "down", False, f"{host}:{port} does not accept connections", step)
+    return _dependency("postgres", "down", False, f"{host}:{port} does not accept connections", NEXT_STEPS["postgres"])
 
 
 def _dependency(

@@ -24,6 +24,7 @@ from api.manifest import Manifest, TableMeta, read_manifest, write_manifest
 from api.mirror.service import MirrorService
 from api.served import SERVING, Served
 from api.source import first_line
+from lakehouse import logs
 from lakehouse.errors import GlobalMartError
 from lakehouse.heartbeat import Pulse, stop_on_signals
 from lakehouse.settings import Settings, load_settings
@@ -184,6 +185,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
 
 def main() -> int:
     stop = stop_on_signals()
+    logs.set_up("refresher")
     try:
         run(load_settings("serving"), stop)
     except GlobalMartError as error:

@@ -49,6 +49,7 @@ ELSEWHERE = {
     ),
     "notebooks": ("infra.notebooks", "notebooks", "Serve the notebooks in JupyterLab on 127.0.0.1."),
     "bench": ("infra.bench", "bench", "Run one benchmark beside its peer."),
+    "container": ("infra.containers", "app", "What containers run: a service, its health, secrets, set-up."),
     "demo": ("infra.demo", "demo", "Everything once: history, live traffic, batch, the books, a first look."),
 }
 
@@ -101,6 +102,9 @@ def status(as_json: Json = False) -> None:
         print(stack.as_json(statuses))
     else:
         _out.print(_status_table(statuses))
+        for one in statuses:
+            if one.next_step:
+                _out.print(f"{one.name}: {one.next_step}", markup=False, soft_wrap=True)
     if not all(status.healthy for status in statuses if status.wanted):
         raise typer.Exit(1)
 

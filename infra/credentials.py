@@ -23,6 +23,7 @@ DATABASES = {
     "api": "globalmart",
     "operator": "globalmart",
     "desk": "globalmart",
+    "monitor": "globalmart",
 }
 
 
@@ -51,13 +52,18 @@ def dashboards_file(settings: Settings) -> Path:
 
 def _render_dashboards(settings: Settings, old: dict[str, str]) -> str:
     password = urlsplit(old.get("GLOBALMART_MIRROR_URL", "")).password or secrets.token_urlsafe(24)
-    address = f"127.0.0.1:{settings.postgres_port}/{settings.mirror_database}"
+    address = f"{settings.postgres_host}:{settings.postgres_port}/{settings.mirror_database}"
     return f"GLOBALMART_MIRROR_URL=postgresql://{DASHBOARDS}:{password}@{address}\n"
 
 
 def grafana_server_file(settings: Settings) -> Path:
     """The environment of a Grafana server: its own two secrets, and where the mirror is."""
     return settings.secrets_dir / "grafana-server.env"
+
+
+def alert_token_file(settings: Settings) -> Path:
+    """What Alertmanager shows the monitor, so that nobody else on this machine makes alerts."""
+    return settings.secrets_dir / "alertmanager-token"
 
 
 def _render_grafana_server(settings: Settings, old: dict[str, str]) -> str:
@@ -68,6 +74,7 @@ def _render_grafana_server(settings: Settings, old: dict[str, str]) -> str:
         "GLOBALMART_MIRROR_HOST": f"{mirror.hostname}:{mirror.port}",
         "GLOBALMART_MIRROR_PASSWORD": mirror.password,
         "GLOBALMART_MIRROR_SSLMODE": old.get("GLOBALMART_MIRROR_SSLMODE") or "disable",
+        "GLOBALMART_PROMETHEUS_URL": f"http://127.0.0.1:{settings.prometheus_port}",
     }
     return "".join(f"{name}={value}\n" for name, value in values.items())
 
@@ -75,7 +82,7 @@ def _render_grafana_server(settings: Settings, old: dict[str, str]) -> str:
 def _render(settings: Settings, service: Service, old: dict[str, str]) -> str:
     """The secret file of `service`: secrets of `old` stay, addresses are those of `settings`."""
     password = urlsplit(old.get("GLOBALMART_POSTGRES_URL", "")).password or secrets.token_urlsafe(24)
-    address = f"127.0.0.1:{settings.postgres_port}/{DATABASES[service]}"
+    address = f"{settings.postgres_host}:{settings.postgres_port}/{DATABASES[service]}"
     values = {
         "GLOBALMART_S3_ACCESS_KEY": service,
         "GLOBALMART_S3_SECRET_KEY": old.get("GLOBALMART_S3_SECRET_KEY") or secrets.token_urlsafe(24),
@@ -96,6 +103,7 @@ def ensure_credentials(settings: Settings) -> None:
         f"MINIO_ROOT_USER=root-{secrets.token_hex(4)}\nMINIO_ROOT_PASSWORD={secrets.token_urlsafe(32)}\n",
     )
     write_private(postgres_superuser_file(settings), secrets.token_urlsafe(32))
+    write_private(alert_token_file(settings), secrets.token_urlsafe(32))
     for service in SERVICES:
         path = settings.secrets_dir / f"{service}.env"
         _keep(path, _render(settings, service, _old(path)))

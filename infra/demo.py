@@ -180,6 +180,7 @@ def _addresses(settings: Settings) -> None:
         "REST API, with examples": f"{settings.api_url}/docs",
         "its key (header X-API-Key)": settings.api_key.get_secret_value(),
         "web explorer, with that key": f"{settings.api_url}/explorer",
+        "is all well, with that key": f"{settings.api_url}/explorer/health",
         "data quality, with that key": f"{settings.api_url}/quality/",
         "Dagster": f"http://127.0.0.1:{settings.dagster_port}",
         "Kafka": settings.kafka_bootstrap_servers,

@@ -57,7 +57,7 @@ def taken_ports(settings: Settings, services: Sequence[Service]) -> list[str]:
         f"Port {port} for {service.name} is taken by {holder(port)}: end that, or set {PREFIX}{name.upper()} "
         f"(and the address that holds it) in {env_file()} to a free port."
         for service in services
-        for name in service.ports
+        for name in (*service.ports, *filter(None, [service.metrics_port]))
         if not is_free(port := getattr(settings, name))
     ]
 

@@ -65,11 +65,15 @@ def render(ports: dict[str, int], state_dir: Path | None = None) -> str:
         f"GLOBALMART_S3_ENDPOINT=http://127.0.0.1:{ports['s3_port']}",
         "GLOBALMART_S3_ACCESS_KEY=reader",
         f"GLOBALMART_S3_SECRET_KEY={secrets.token_urlsafe(24)}",
-        f"GLOBALMART_POSTGRES_URL=postgresql://reader:{secrets.token_urlsafe(24)}@127.0.0.1:{ports['postgres_port']}/globalmart",
+        f"GLOBALMART_POSTGRES_URL=postgresql://reader:{secrets.token_urlsafe(24)}@{_postgres_host()}:{ports['postgres_port']}/globalmart",
         f"GLOBALMART_API_URL=http://127.0.0.1:{ports['api_port']}",
         f"GLOBALMART_API_KEY={secrets.token_urlsafe(32)}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _postgres_host() -> str:
+    return os.environ.get(f"{PREFIX}POSTGRES_HOST") or Settings.model_fields["postgres_host"].default
 
 
 def write_private(path: Path, text: str, replace: bool = False) -> bool:

@@ -38,6 +38,8 @@ def policies(settings: Settings) -> dict[str, dict[str, Any]]:
         "api": ["gold/*", "silver/*", "ops/*"],
         "operator": ["*"],
         "desk": ["ops/*"],
+        # logs say how large and how old tables are; of rows only the ledger's
+        "monitor": ["*/_delta_log/*", "ops/ledger_streaming/*"],
         "reader": ["*"],
     }
     return {user: _policy(name, root, read[user], written.get(user, [])) for user in read}
@@ -69,17 +71,18 @@ def apply_users(settings: Settings) -> None:
     from urllib3.exceptions import HTTPError
 
     root = read_pairs(minio_root_file(settings))
-    address = f"127.0.0.1:{settings.s3_port}"
+    endpoint = urlsplit(settings.s3_endpoint)
+    address, is_secure = endpoint.netloc, endpoint.scheme == "https"
     user, password = root["MINIO_ROOT_USER"], root["MINIO_ROOT_PASSWORD"]
     secrets: dict[str, str] = {
         name: read_pairs(settings.secrets_dir / f"{name}.env")["GLOBALMART_S3_SECRET_KEY"] for name in SERVICES
     }
     secrets[settings.s3_access_key] = settings.s3_secret_key.get_secret_value()
     try:
-        client = Minio(address, access_key=user, secret_key=password, secure=False, region=settings.s3_region)
+        client = Minio(address, access_key=user, secret_key=password, secure=is_secure, region=settings.s3_region)
         if not client.bucket_exists(bucket_name=bucket(settings)):
             client.make_bucket(bucket_name=bucket(settings))
-        admin = MinioAdmin(endpoint=address, credentials=StaticProvider(user, password), secure=False)
+        admin = MinioAdmin(endpoint=address, credentials=StaticProvider(user, password), secure=is_secure)
         for name, policy in policies(settings).items():
             admin.policy_add(f"globalmart-{name}", policy=policy)
             key = settings.s3_access_key if name == "reader" else name

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from infra.servers import dagster, kafka, minio, own, postgres
+from infra.monitoring.programs import is_installed
+from infra.servers import dagster, kafka, minio, monitoring, own, postgres
 from infra.servers.base import Health, Launch
 from lakehouse.errors import GlobalMartError
 from lakehouse.settings import Settings
@@ -20,7 +21,8 @@ class Service:
     """One supervised process.
 
     `stage` 1 are servers that need nothing, 2 needs all of 1, 3 needs 2's web server. `patience_seconds` is how long
-    `up` waits for it, on a machine that is busy with other work too.
+    `up` waits for it, on a machine that is busy with other work too. `metrics_port` is the setting of the port on which
+    it shows metrics beside its work. What is not `is_installed` is left out unless it is asked for by name.
     """
 
     name: str
@@ -33,6 +35,8 @@ class Service:
     stop_seconds: int = 20
     stop_group: bool = False
     patience_seconds: int = 180
+    metrics_port: str = ""
+    is_installed: Callable[[], bool] = lambda: True
 
     def address(self, settings: Settings) -> str:
         return f"{self.scheme}127.0.0.1:{getattr(settings, self.ports[0])}" if self.ports else ""
@@ -43,11 +47,23 @@ SERVICES: tuple[Service, ...] = (
     Service("minio", 1, minio.prepare, minio.health, ("s3_port",), "http://"),
     # SIGINT is PostgreSQL's fast shutdown; SIGTERM would wait for its clients to leave.
     Service("postgres", 1, postgres.prepare, postgres.health, ("postgres_port",), stop_signal="INT"),
-    Service("streaming", 2, own.prepare_streaming, own.streaming_health, stop_seconds=45, patience_seconds=300),
-    Service("realtime", 2, own.prepare_realtime, own.realtime_health, patience_seconds=300),
+    Service(
+        "streaming", 2, own.prepare_streaming, own.streaming_health, stop_seconds=45, patience_seconds=300,
+        metrics_port="streaming_metrics_port",
+    ),
+    Service("realtime", 2, own.prepare_realtime, own.realtime_health, patience_seconds=300, metrics_port="realtime_metrics_port"),
     Service("refresher", 2, own.prepare_refresher, own.refresher_health, patience_seconds=240),
     Service("desk", 2, own.prepare_desk, own.desk_health, patience_seconds=120),
-    Service("api", 2, own.prepare_api, own.api_health, ("api_port",), "http://"),
+    Service("api", 2, own.prepare_api, own.api_health, ("api_port",), "http://", metrics_port="api_metrics_port"),
+    Service("monitor", 2, own.prepare_monitor, own.monitor_health, metrics_port="monitor_port"),
+    Service(
+        "alertmanager", 2, monitoring.prepare_alertmanager, monitoring.alertmanager_health, ("alertmanager_port",), "http://",
+        is_installed=is_installed,
+    ),
+    Service(
+        "prometheus", 2, monitoring.prepare_prometheus, monitoring.prometheus_health, ("prometheus_port",), "http://",
+        is_installed=is_installed,
+    ),
     Service(
         "dagster-webserver", 2, dagster.prepare_webserver, dagster.webserver_health, ("dagster_port",), "http://",
         stop_group=True, patience_seconds=300,
@@ -63,4 +79,8 @@ def choose(only: Sequence[str] = (), without: Sequence[str] = ()) -> list[Servic
     for name in (*only, *without):
         if name not in BY_NAME:
             raise UnknownServiceError(f"There is no service {name!r}: the services are {', '.join(BY_NAME)}.")
-    return [service for service in SERVICES if (not only or service.name in only) and service.name not in without]
+    return [
+        service
+        for service in SERVICES
+        if (service.name in only if only else service.is_installed()) and service.name not in without
+    ]

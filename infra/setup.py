@@ -1,6 +1,6 @@
-"""What set-up installs beside the Python packages: Java, jars, MinIO; for the tests Chromium too.
+"""What set-up installs beside the Python packages: Java, jars, MinIO, Prometheus; for the tests Chromium too.
 
-`python -m infra.setup [minio|chromium]`, standard library only.
+`python -m infra.setup [jars|minio|chromium]`, standard library only.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from infra.chromium import ensure_chromium
 from infra.ivy import ensure_jars, jars_folder
 from infra.java import ensure_java
 from infra.minio_server import ensure_minio, minio_binary
+from infra.monitoring.programs import ensure_monitoring
 from infra.steps import SetupError, fail
 from lakehouse.errors import GlobalMartError
 
@@ -38,13 +39,16 @@ def install() -> None:
     ensure_java()
     ensure_jars()
     ensure_minio()
+    ensure_monitoring()
 
 
 def main() -> int:
     # A SIGTERM unwinds like an exit, so that the running step is ended with us.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        if sys.argv[1:] == ["minio"]:
+        if sys.argv[1:] == ["jars"]:
+            ensure_jars()
+        elif sys.argv[1:] == ["minio"]:
             ensure_minio()
         elif sys.argv[1:] == ["chromium"]:
             ensure_chromium()

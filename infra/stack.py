@@ -6,7 +6,7 @@ import fcntl
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,10 +18,12 @@ from infra.ivy import jars_folder
 from infra.java import find_java
 from infra.s3_users import apply_users, check_reader
 from infra.servers.base import Health
+from infra.servers.monitoring import NOT_INSTALLED
 from infra.servers.postgres import apply_roles
 from infra.services import SERVICES, Service, choose
 from infra.setup import missing
 from infra.supervision import StackError, Supervisor
+from lakehouse.health import NEXT_STEPS, START
 from lakehouse.settings import Settings, load_settings
 
 Say = Callable[[str], None]
@@ -30,7 +32,10 @@ _POLL_SECONDS = 0.3
 
 @dataclass(frozen=True)
 class Status:
-    """One service as `globalmart status` shows it. `uptime_seconds` and `pid` are 0 where it does not run."""
+    """One service as `globalmart status` shows it. `uptime_seconds` and `pid` are 0 where it does not run.
+
+    `next_step` is empty where it is well, or was not asked for.
+    """
 
     name: str
     state: str
@@ -41,6 +46,7 @@ class Status:
     uptime_seconds: int
     restarts: int
     wanted: bool
+    next_step: str = ""
 
 
 def _wanted_file(settings: Settings) -> Path:
@@ -52,7 +58,7 @@ def wanted(settings: Settings) -> list[str]:
     try:
         names = json.loads(_wanted_file(settings).read_text())
     except (FileNotFoundError, ValueError):
-        return [service.name for service in SERVICES]
+        return [service.name for service in SERVICES if service.is_installed()]
     return [service.name for service in SERVICES if service.name in names]
 
 
@@ -127,7 +133,7 @@ def up(only: Sequence[str] = (), without: Sequence[str] = (), say: Say = print) 
             for service in members:
                 say(_wait(supervisor, service))
             if stage == 1:
-                _bootstrap(settings, members, say)
+                bootstrap(settings, {service.name for service in members}, say)
     return settings
 
 
@@ -175,9 +181,11 @@ def _gave_up(supervisor: Supervisor, service: Service, info: dict[str, object]) 
     return bool(lines) and lines[-1].startswith("Error: ")
 
 
-def _bootstrap(settings: Settings, members: Sequence[Service], say: Say) -> None:
-    """What the servers need once they answer: users, roles, topics. Each step may be repeated."""
-    names = {service.name for service in members}
+def bootstrap(settings: Settings, names: Collection[str], say: Say) -> None:
+    """What the servers `names` need once they answer: users, roles, topics. Each step may be repeated.
+
+    Raises StorageError, StackError, KafkaError; psycopg.Error where PostgreSQL refuses.
+    """
     if "minio" in names:
         apply_users(settings)
         problem = check_reader(settings)
@@ -232,28 +240,27 @@ def status(settings: Settings | None = None) -> list[Status]:
 
 
 def _status(settings: Settings, service: Service, info: dict[str, object] | None, is_wanted: bool) -> Status:
-    if info is None:
-        health = Health(False, "supervisor is not running" if is_wanted else "not asked for")
-        return Status(service.name, "STOPPED", False, health.words, service.address(settings), 0, 0, 0, is_wanted)
-    state, pid = str(info["statename"]), int(str(info["pid"]))
-    if state in {"RUNNING", "STARTING"}:
+    state, pid = (str(info["statename"]), int(str(info["pid"]))) if info else ("STOPPED", 0)
+    if info and state in {"RUNNING", "STARTING"}:
         health = service.health(settings, pid or None)
-    elif is_wanted:
-        health = Health(False, str(info["spawnerr"] or info["description"] or "not running"))
+    elif not is_wanted:
+        health = Health(False, "not asked for" if service.is_installed() else NOT_INSTALLED)
+    elif info is None:
+        health = Health(False, "supervisor is not running", START)
     else:
-        health = Health(False, "not asked for")
-    uptime = int(str(info["now"])) - int(str(info["start"])) if pid else 0
-    restarts = max(0, _starts(settings, service) - 1)
+        health = Health(False, str(info["spawnerr"] or info["description"] or "not running"), START)
+    is_healthy = health.ok and state == "RUNNING"
     return Status(
         service.name,
         state,
-        health.ok and state == "RUNNING",
+        is_healthy,
         health.words,
         service.address(settings),
         pid,
-        uptime,
-        restarts,
+        int(str(info["now"])) - int(str(info["start"])) if info and pid else 0,
+        max(0, _starts(settings, service) - 1) if info else 0,
         is_wanted,
+        "" if is_healthy or not is_wanted else health.next_step or NEXT_STEPS[service.name],
     )
 
 

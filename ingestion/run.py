@@ -6,6 +6,7 @@ import gc
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,12 +26,14 @@ from ingestion.topics import INPUT_NAMES, MARKERS, PRODUCTS, USERS, apply_topics
 from ingestion.truth import TruthLedger
 from ingestion.world import PRODUCT_COUNT, USER_COUNT
 from lakehouse.errors import KafkaError
+from lakehouse.heartbeat import beat
 from lakehouse.settings import Settings
 
 _BEHIND_SECONDS = 1.0
 _LAST_WAIT_SECONDS = 10.0
 _LIVE_BLOCK_SECONDS = 0.25
 _TELL_SECONDS = 0.2
+_BEAT_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -143,7 +146,7 @@ class _Run:
         self.source = Source(options, producers.partition_counts, self.users.ids, catalogued)
         self.drops = SentDrops()
         self.started = time.monotonic()
-        self._told = 0.0
+        self._told = self._beaten = 0.0
         self._is_behind = False
 
     def send_all(self) -> None:
@@ -245,6 +248,15 @@ class _Run:
             self.producers.collect()
             produced, acknowledged = self.producers.produced.total(), self.producers.acknowledged.total()
             self.on_progress(Progress(done, produced, acknowledged, now - self.started, phase))
+        if now - self._beaten >= _BEAT_SECONDS:
+            self._beaten = now
+            self._beat("running")
+
+    def _beat(self, state: str) -> None:
+        """For the monitor; no reason to end a run."""
+        produced, acknowledged = self.producers.produced.total(), self.producers.acknowledged.total()
+        with suppress(OSError):
+            beat(self.settings, "generator", state, produced=produced, acknowledged=acknowledged)
 
     def _marker(self) -> dict[str, Any]:
         return {
@@ -278,6 +290,7 @@ class _Run:
         report.most_seconds_behind = round(report.most_seconds_behind, 3)
         report.ended_at = datetime.now(UTC).isoformat()
         ledger.describe(asdict(report))
+        self._beat("failed" if report.error else "ended")
 
 
 def _new_report(options: RunOptions, folder: Path) -> Report:

@@ -26,8 +26,10 @@ def prove(as_json: Json = False) -> None:
     do not balance.
     """
     from lakehouse.books.prove import prove as run
+    from lakehouse.books.record import write_proof
 
     books = run(get_settings())
+    write_proof(get_settings(), books)
     if as_json:
         print(orjson.dumps(asdict(books), default=_exact, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z).decode())
     else:

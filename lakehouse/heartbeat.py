@@ -18,7 +18,7 @@ _BEAT_SECONDS = 2
 
 
 def beat(settings: Settings, service: str, state: str, **details: Any) -> None:
-    """Write that `service` is `state` (`starting`, `running`, `waiting`, `failed`); `details` must fit JSON."""
+    """Write that `service` is `state` (`starting`, `running`, `waiting`, `failed`; `ended` what ends by itself); `details` must fit JSON."""
     settings.run_dir.mkdir(parents=True, exist_ok=True)
     path = settings.run_dir / f"{service}.json"
     body = {
@@ -55,13 +55,15 @@ class Pulse:
         self._settings, self._service = settings, service
         self._lock = threading.Lock()
         self._stopped = threading.Event()
+        self._started_at = datetime.now(UTC).isoformat()
         self.say("starting")
         self._thread = threading.Thread(target=self._repeat, name=f"pulse-{service}", daemon=True)
         self._thread.start()
 
     def say(self, state: str, **details: Any) -> None:
         """Beat now, and repeat it; see `beat`."""
-        self._said = {"state": state, **details, "checked_at": datetime.now(UTC).isoformat()}
+        now = datetime.now(UTC).isoformat()
+        self._said = {"state": state, **details, "checked_at": now, "started_at": self._started_at}
         self._beat()
 
     def _beat(self) -> None:

@@ -21,7 +21,7 @@ from lakehouse.errors import SettingsError
 CHECKOUT = Path(__file__).resolve().parents[1]
 PREFIX = "GLOBALMART_"
 
-Service = Literal["streaming", "batch", "serving", "api", "operator", "desk"]
+Service = Literal["streaming", "batch", "serving", "api", "operator", "desk", "monitor"]
 
 _LINE = re.compile(r"^(export\s+)?[A-Za-z_][A-Za-z0-9_]*=.*$")
 
@@ -68,7 +68,11 @@ class Settings(BaseSettings):
         "", description="SHA-256 of the API key in hexadecimal, all that the API itself is given of it."
     )
 
-    # Ports of the local stack, all on 127.0.0.1
+    # Where the stack's own servers are. The defaults are one machine's; containers have each in a place of its own.
+    listen_host: str = Field(
+        "127.0.0.1", description="Address that the REST API and Dagster's pages listen on; in a container `0.0.0.0`."
+    )
+    postgres_host: str = Field("127.0.0.1", description="Host of PostgreSQL in the addresses that set-up writes.")
     kafka_port: int = Field(9092, ge=1, le=65535, description="Local stack: Kafka.")
     kafka_controller_port: int = Field(9093, ge=1, le=65535, description="Local stack: Kafka's KRaft controller.")
     s3_port: int = Field(9000, ge=1, le=65535, description="Local stack: MinIO.")
@@ -76,6 +80,14 @@ class Settings(BaseSettings):
     dagster_port: int = Field(3000, ge=1, le=65535, description="Local stack: Dagster's web pages.")
     api_port: int = Field(8000, ge=1, le=65535, description="Local stack: REST API.")
     notebooks_port: int = Field(8888, ge=1, le=65535, description="JupyterLab of `globalmart notebooks`.")
+    prometheus_port: int = Field(9190, ge=1, le=65535, description="Local stack: Prometheus.")
+    alertmanager_port: int = Field(9193, ge=1, le=65535, description="Local stack: Alertmanager.")
+    monitor_port: int = Field(
+        9180, ge=1, le=65535, description="Metrics of the monitor, and where Alertmanager tells it of alerts."
+    )
+    streaming_metrics_port: int = Field(9181, ge=1, le=65535, description="Metrics of the streaming service.")
+    realtime_metrics_port: int = Field(9182, ge=1, le=65535, description="Metrics of the real-time lane.")
+    api_metrics_port: int = Field(9183, ge=1, le=65535, description="Metrics of the API.")
 
     # Memory of the local stack's servers
     kafka_memory_gb: float = Field(0.75, ge=0.25, description="Local stack: heap of the Kafka broker.")
@@ -216,6 +228,16 @@ class Settings(BaseSettings):
     mail_from: str = Field("", description="Sender of notices by mail.")
     mail_to: str = Field("", description="Receivers of notices by mail, comma-separated.")
 
+    # Monitoring
+    metrics_host: str = Field(
+        "127.0.0.1", description="Address on which services show their metrics; in a container `0.0.0.0`."
+    )
+    monitor_seconds: float = Field(
+        15, ge=1, le=60, description="How often the monitor looks, and how often Prometheus takes metrics."
+    )
+    prometheus_days: int = Field(15, ge=1, description="Local stack: how long Prometheus keeps metrics.")
+    prometheus_disk_gb: float = Field(0.5, gt=0, description="Local stack: most disk that Prometheus takes for them.")
+
     # Read by the settings class itself, listed here so that the documentation has them
     service: Service | None = Field(
         None,
@@ -263,6 +285,11 @@ class Settings(BaseSettings):
         """PostgreSQL's address of the mirror, for the role of this process; empty where there is no PostgreSQL."""
         parts = urlsplit(self.postgres_url.get_secret_value())
         return urlunsplit(parts._replace(path=f"/{self.mirror_database}")) if parts.netloc else ""
+
+    @property
+    def monitoring_dir(self) -> Path:
+        """Configuration and data of Prometheus and Alertmanager."""
+        return self.state_dir / "monitoring"
 
     @property
     def quality_dir(self) -> Path:

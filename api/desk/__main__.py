@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 
-from api.desk.service import main
+from api.desk.service import NAME, main
+from lakehouse import logs
 from lakehouse.errors import GlobalMartError
 from lakehouse.settings import load_settings
 
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
-    for name in ("kafka", "httpx", "httpcore", "alembic"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+    logs.set_up(NAME)
     try:
         main(load_settings("desk"))
     except GlobalMartError as error:

@@ -5,9 +5,21 @@ from __future__ import annotations
 from fastapi import FastAPI
 
 from api.explorer import assets
-from api.explorer.pages import alerts, books, customers, dashboard, explore, inventory, live, products, quality, sql
+from api.explorer.pages import (
+    alerts,
+    books,
+    customers,
+    dashboard,
+    explore,
+    health,
+    inventory,
+    live,
+    products,
+    quality,
+    sql,
+)
 
-PAGES = (dashboard, live, explore, sql, customers, products, inventory, alerts, quality, books)
+PAGES = (dashboard, live, explore, sql, customers, products, inventory, alerts, quality, books, health)
 
 
 def install(app: FastAPI) -> None:

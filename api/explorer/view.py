@@ -45,6 +45,7 @@ NAVIGATION = (
             ("/explorer/alerts", "Alert desk"),
             ("/explorer/quality", "Data quality"),
             ("/explorer/books", "The books"),
+            ("/explorer/health", "Health"),
         ),
     ),
 )

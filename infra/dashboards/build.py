@@ -9,7 +9,7 @@ from typing import Any
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
 from infra.credentials import DASHBOARDS
-from infra.dashboards import alerting, customers, executive, ingestion, products, sales, server
+from infra.dashboards import alerting, customers, executive, health, ingestion, metrics_source, products, sales, server
 from infra.dashboards.board import Board
 from infra.dashboards.source import KIND, UID
 from lakehouse.errors import GlobalMartError
@@ -26,12 +26,17 @@ class DashboardsError(GlobalMartError):
 
 
 def boards() -> tuple[Board, ...]:
-    """Every dashboard. One of the system's health comes with its metrics."""
+    """Every dashboard."""
+    return (*mirror_boards(), health.board())
+
+
+def mirror_boards() -> tuple[Board, ...]:
+    """Those over the mirror."""
     return (executive.board(), sales.board(), customers.board(), products.board(), ingestion.board())
 
 
 def data_sources(settings: Settings) -> dict[str, Any]:
-    """The mirror, under the role that reads it and nothing else. `$NAME` is for Grafana to fill in from its environment."""
+    """The mirror, under the role that reads it and nothing else; and Prometheus. `$NAME` is for Grafana to fill in from its environment."""
     return {
         "apiVersion": 1,
         "prune": True,
@@ -56,7 +61,17 @@ def data_sources(settings: Settings) -> dict[str, Any]:
                     "timeInterval": "1m",
                 },
                 "secureJsonData": {"password": "$GLOBALMART_MIRROR_PASSWORD"},
-            }
+            },
+            {
+                "name": "GlobalMart Prometheus",
+                "uid": metrics_source.UID,
+                "type": metrics_source.KIND,
+                "access": "proxy",
+                "isDefault": False,
+                "editable": False,
+                "url": "$GLOBALMART_PROMETHEUS_URL",
+                "jsonData": {"httpMethod": "POST", "timeInterval": f"{settings.monitor_seconds:g}s"},
+            },
         ],
     }
 

@@ -7,7 +7,7 @@ from grafana_foundation_sdk.models.dashboard import DashboardLinkType
 
 TAG = "globalmart"
 EXECUTIVE, SALES, INGESTION = "globalmart-executive", "globalmart-sales", "globalmart-ingestion"
-CUSTOMERS, PRODUCTS = "globalmart-customers", "globalmart-products"
+CUSTOMERS, PRODUCTS, HEALTH = "globalmart-customers", "globalmart-products", "globalmart-health"
 _PERIOD = "from=${__from}&to=${__to}"
 
 

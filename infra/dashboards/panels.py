@@ -10,11 +10,14 @@ from grafana_foundation_sdk.models import common as kinds
 from grafana_foundation_sdk.models.common import BigValueColorMode, BigValueGraphMode, GraphDrawStyle, StackingMode
 from grafana_foundation_sdk.models.dashboard import DynamicConfigValue, Threshold, ThresholdsMode
 
-from infra.dashboards.source import SOURCE, Sql
+from infra.dashboards import metrics_source
+from infra.dashboards.metrics_source import Promql
+from infra.dashboards.source import SOURCE, Format, Sql
 
 # Whole dollars and cents, never shortened to thousands; `short` is a plain number with K and M, `locale` one with separators.
 MONEY, COUNT, SHARE, SECONDS, PER_SECOND, FACTOR = "prefix:$", "locale", "percentunit", "s", "cps", "none"
-_DECIMALS: dict[str, int] = {MONEY: 2, COUNT: 0, SHARE: 2, SECONDS: 1, PER_SECOND: 1, FACTOR: 2}
+BYTES = "bytes"
+_DECIMALS: dict[str, int] = {MONEY: 2, COUNT: 0, SHARE: 2, SECONDS: 1, PER_SECOND: 1, FACTOR: 2, BYTES: 1}
 NOTHING = "nothing in this period"
 
 Panel = timeseries.Panel | stat.Panel | table.Panel | barchart.Panel | bargauge.Panel | geomap.Panel
@@ -23,11 +26,11 @@ Limits = Sequence[tuple[float, str]]
 """From which value on which colour; below the first it is green."""
 
 
-def _described(panel: P, title: str, description: str, unit: str, size: tuple[int, int], query: Sql) -> P:
+def _described(panel: P, title: str, description: str, unit: str, size: tuple[int, int], query: Sql | Promql) -> P:
     return (
         panel.title(title)
         .description(description)
-        .datasource(SOURCE)
+        .datasource(SOURCE if isinstance(query, Sql) else metrics_source.SOURCE)
         .unit(unit)
         .decimals(_DECIMALS[unit])
         .no_value(NOTHING)
@@ -51,11 +54,16 @@ def _by_unit(panel: P, units: Mapping[str, str]) -> P:
     return panel
 
 
+def _query(asked: str | Promql, format_as: Format = "table") -> Sql | Promql:
+    """SQL is for the mirror, PromQL for Prometheus."""
+    return Sql(asked, format_as) if isinstance(asked, str) else asked
+
+
 def figure(
     title: str,
     description: str,
     unit: str,
-    sql: str,
+    asked: str | Promql,
     *,
     width: int = 4,
     limits: Limits = (),
@@ -63,13 +71,13 @@ def figure(
 ) -> stat.Panel:
     """One row's numbers, large. A column `Change` is a share: 0.1 is ten percent more than before."""
     panel = (
-        _described(stat.Panel(), title, description, unit, (width, 4), Sql(sql))
+        _described(stat.Panel(), title, description, unit, (width, 4), _query(asked))
         .reduce_options(common.ReduceDataOptions().values(False).calcs(["lastNotNull"]).fields("/.*/"))
         .graph_mode(BigValueGraphMode.NONE)
         .color_mode(BigValueColorMode.VALUE)
         .thresholds(_limits(limits))
     )
-    if '"Change"' in sql:
+    if isinstance(asked, str) and '"Change"' in asked:
         down_is_red = {"mode": "absolute", "steps": [{"value": None, "color": "red"}, {"value": 0, "color": "green"}]}
         panel.override_by_name(
             "Change",
@@ -87,7 +95,7 @@ def over_time(
     title: str,
     description: str,
     unit: str,
-    sql: str,
+    asked: str | Promql,
     *,
     width: int = 12,
     height: int = 8,
@@ -96,7 +104,7 @@ def over_time(
 ) -> timeseries.Panel:
     """One series per `metric`; bars for what adds up, lines for what does not."""
     panel = (
-        _described(timeseries.Panel(), title, description, unit, (width, height), Sql(sql, "time_series"))
+        _described(timeseries.Panel(), title, description, unit, (width, height), _query(asked, "time_series"))
         .draw_style(GraphDrawStyle.BARS if bars else GraphDrawStyle.LINE)
         .fill_opacity(70 if bars else 0)
         .legend(
@@ -116,7 +124,7 @@ def over_time(
 def rows(
     title: str,
     description: str,
-    sql: str,
+    asked: str | Promql,
     *,
     unit: str = COUNT,
     width: int = 12,
@@ -125,7 +133,7 @@ def rows(
     links: Mapping[str, dict[str, object]] | None = None,
 ) -> table.Panel:
     """A table. `units` by column where it is not `unit`; `links` by column."""
-    panel = _described(table.Panel(), title, description, unit, (width, height), Sql(sql)).show_header(True)
+    panel = _described(table.Panel(), title, description, unit, (width, height), _query(asked)).show_header(True)
     for name, link in (links or {}).items():
         panel.override_by_name(name, [DynamicConfigValue("links", [link])])
     return _by_unit(panel, units or {})

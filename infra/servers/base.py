@@ -13,6 +13,7 @@ from typing import Any
 import psutil
 
 from lakehouse import heartbeat
+from lakehouse.health import by_heartbeat
 from lakehouse.settings import Settings
 
 
@@ -26,8 +27,11 @@ class Launch:
 
 @dataclass(frozen=True)
 class Health:
+    """`next_step`: what to do about it; empty where nothing is, or nothing more exact than the service's own (`lakehouse.health`)."""
+
     ok: bool
     words: str
+    next_step: str = ""
 
 
 def get_json(url: str, body: dict[str, Any] | None = None, timeout: float = 3.0) -> Any:
@@ -54,21 +58,15 @@ def http_health(url: str, words: str) -> Health:
 
 
 def heartbeat_health(settings: Settings, service: str, pid: int | None) -> Health:
-    """Healthy when the last heartbeat is fresh, of the running process, and says so."""
+    """As `/ready` judges it (`lakehouse.health`), but that the heartbeat must be of the process that runs."""
     beat = heartbeat.read(settings, service)
     if beat is None:
-        return Health(False, "no heartbeat yet")
+        return Health(False, "no heartbeat yet", "It is starting; if this stays, see its log.")
     if pid is not None and not _same_process(beat["pid"], pid):
-        return Health(False, "starting, no heartbeat of this process yet")
-    if beat["is_stale"]:
-        return Health(False, f"no heartbeat for {beat['age_seconds']:.0f} s")
-    state = str(beat["state"])
-    words = state
-    if beat.get("reason"):
-        words += f", {beat['reason']}"
-    if beat.get("lag_records") is not None:
-        words += f", {beat['lag_records']:,} records behind"
-    return Health(state == "running", words)
+        words = "starting, no heartbeat of this process yet"
+        return Health(False, words, "It is starting; if this stays, see its log.")
+    found = by_heartbeat(settings, service)
+    return Health(found.state == "ok", found.words, found.next_step or "")
 
 
 def _same_process(beating: int, started: int) -> bool:

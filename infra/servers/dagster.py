@@ -74,15 +74,16 @@ def instance_env(settings: Settings) -> dict[str, str]:
     }
 
 
-def _program(name: str) -> str:
+def program(name: str) -> str:
+    """Dagster's command `name`, of the environment that this process runs in."""
     return str(Path(sys.executable).with_name(name))
 
 
 def prepare_webserver(settings: Settings) -> Launch:
     command = [
-        _program("dagster-webserver"),
+        program("dagster-webserver"),
         "-h",
-        "127.0.0.1",
+        settings.listen_host,
         "-p",
         str(settings.dagster_port),
         "-w",
@@ -92,7 +93,7 @@ def prepare_webserver(settings: Settings) -> Launch:
 
 
 def prepare_daemon(settings: Settings) -> Launch:
-    return Launch([_program("dagster-daemon"), "run", "-w", str(_WORKSPACE)], instance_env(settings))
+    return Launch([program("dagster-daemon"), "run", "-w", str(_WORKSPACE)], instance_env(settings))
 
 
 def webserver_health(settings: Settings, pid: int | None) -> Health:  # noqa: ARG001 one signature for all servers

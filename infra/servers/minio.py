@@ -19,6 +19,7 @@ def prepare(settings: Settings) -> Launch:
         "MINIO_BROWSER": "off",
         "MINIO_UPDATE": "off",
         "MINIO_REGION": settings.s3_region,
+        "MINIO_PROMETHEUS_AUTH_TYPE": "public",  # sizes and counts, to this machine alone
         "GOMEMLIMIT": f"{int(settings.s3_memory_gb * 1024)}MiB",
     }
     return Launch(

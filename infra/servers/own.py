@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
+import socket
 import sys
+from pathlib import Path
 
 from api.mirror.lag import lag, words
 from infra.servers.base import Health, Launch, heartbeat_health, http_health
+from lakehouse import heartbeat
+from lakehouse.metrics.endpoint import SHARED_FOLDER
 from lakehouse.settings import Settings
 
 
@@ -24,12 +29,33 @@ def prepare_refresher(settings: Settings) -> Launch:  # noqa: ARG001
 def prepare_api(settings: Settings) -> Launch:
     command = [
         sys.executable, "-m", "uvicorn", "--factory", "api.app:create_app",
-        "--host", "127.0.0.1", "--port", str(settings.api_port), "--no-server-header", "--no-proxy-headers", "--log-level", "warning",
+        "--host", settings.listen_host, "--port", str(settings.api_port), "--no-server-header", "--no-proxy-headers", "--log-level", "warning",
         "--workers", str(settings.api_workers),
     ]  # fmt: skip
     if settings.api_tls_certificate and settings.api_tls_key:
         command += ["--ssl-certfile", str(settings.api_tls_certificate), "--ssl-keyfile", str(settings.api_tls_key)]
-    return Launch(command, {"GLOBALMART_SERVICE": "api"})
+    return Launch(command, {"GLOBALMART_SERVICE": "api", SHARED_FOLDER: str(_shared_metrics(settings))})
+
+
+def _shared_metrics(settings: Settings) -> Path:
+    """Where the API's processes keep their metrics together; emptied, or those of processes long gone would count for ever."""
+    folder = settings.run_dir / "api-metrics" / socket.gethostname()
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
+
+
+def prepare_monitor(settings: Settings) -> Launch:  # noqa: ARG001
+    return Launch([sys.executable, "-m", "infra.monitoring"], {"GLOBALMART_SERVICE": "monitor"})
+
+
+def monitor_health(settings: Settings, pid: int | None) -> Health:
+    """Its own, and what it cannot see; that something is away is no illness of the monitor."""
+    health = heartbeat_health(settings, "monitor", pid)
+    blind = (heartbeat.read(settings, "monitor") or {}).get("blind") if health.ok else None
+    return Health(
+        health.ok, f"{health.words}, cannot see {', '.join(blind)}" if blind else health.words, health.next_step
+    )
 
 
 def prepare_desk(settings: Settings) -> Launch:  # noqa: ARG001
@@ -48,7 +74,7 @@ def refresher_health(settings: Settings, pid: int | None) -> Health:
     """Its own, and how far the mirror is; a mirror that waits for PostgreSQL keeps nobody from being served."""
     health = heartbeat_health(settings, "refresher", pid)
     mirror = [f"{name} mirror {words(one)}" for name, one in lag(settings).items()] if health.ok else []
-    return Health(health.ok, "; ".join([health.words, *mirror]))
+    return Health(health.ok, "; ".join([health.words, *mirror]), health.next_step)
 
 
 def desk_health(settings: Settings, pid: int | None) -> Health:

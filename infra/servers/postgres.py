@@ -124,7 +124,7 @@ def apply_roles(settings: Settings) -> None:
     `grafana`, who reads the mirror alone.
     """
     password = postgres_superuser_file(settings).read_text().strip()
-    address = {"host": "127.0.0.1", "port": settings.postgres_port, "user": "postgres", "password": password}
+    address = {"host": settings.postgres_host, "port": settings.postgres_port, "user": "postgres", "password": password}
     urls = {name: read_pairs(settings.secrets_dir / f"{name}.env")["GLOBALMART_POSTGRES_URL"] for name in DATABASES}
     urls["reader"] = settings.postgres_url.get_secret_value()
     urls[DASHBOARDS] = read_pairs(dashboards_file(settings))["GLOBALMART_MIRROR_URL"]
@@ -136,7 +136,11 @@ def apply_roles(settings: Settings) -> None:
         for database, owner in owners.items():
             _apply_database(connection, database, owner)
         connection.execute("GRANT pg_read_all_data TO reader")
-        connection.execute("GRANT CONNECT ON DATABASE globalmart TO reader, streaming, serving, api, operator, desk")
+        connection.execute(
+            "GRANT CONNECT ON DATABASE globalmart TO reader, streaming, serving, api, operator, desk, monitor"
+        )
+        connection.execute("GRANT CONNECT ON DATABASE dagster TO monitor")
+        connection.execute("GRANT pg_read_all_stats TO monitor")
         # Anybody may connect to these two unless told otherwise, and there see names of roles and databases.
         connection.execute("REVOKE CONNECT ON DATABASE postgres, template1 FROM PUBLIC")
         connection.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO reader, serving, grafana").format(mirror))
@@ -158,8 +162,12 @@ def apply_roles(settings: Settings) -> None:
                 )
             )
         # The API shows alerts and decisions; what it may change is said where these tables, and those of keys, are made.
-        _show_api(connection, "desk", owner="desk")
-        _show_api(connection, "quarantine", owner="operator")
+        _show(connection, "desk", owner="desk", reader="api")
+        _show(connection, "quarantine", owner="operator", reader="api")
+        _show(connection, "desk", owner="desk", reader="monitor")
+
+    with psycopg.connect(**address, dbname="dagster", autocommit=True) as connection:  # type: ignore[arg-type]
+        _show(connection, "public", owner="batch", reader="monitor")
 
     with psycopg.connect(**address, dbname=settings.mirror_database, autocommit=True) as connection:  # type: ignore[arg-type]
         connection.execute("CREATE SCHEMA IF NOT EXISTS mirror AUTHORIZATION serving")
@@ -180,13 +188,13 @@ def _apply_role(connection: psycopg.Connection, role: str, password: str) -> Non
     )
 
 
-def _show_api(connection: psycopg.Connection, schema: str, owner: str) -> None:
-    """The API's role reads the tables of `schema`, those that `owner` has yet to make included."""
-    there, maker = sql.Identifier(schema), sql.Identifier(owner)
-    connection.execute(sql.SQL("GRANT USAGE ON SCHEMA {} TO api").format(there))
-    connection.execute(sql.SQL("GRANT SELECT ON ALL TABLES IN SCHEMA {} TO api").format(there))
-    future = sql.SQL("ALTER DEFAULT PRIVILEGES FOR ROLE {} IN SCHEMA {} GRANT SELECT ON TABLES TO api")
-    connection.execute(future.format(maker, there))
+def _show(connection: psycopg.Connection, schema: str, owner: str, reader: str) -> None:
+    """`reader` reads the tables of `schema`, those that `owner` has yet to make included."""
+    there, maker, role = sql.Identifier(schema), sql.Identifier(owner), sql.Identifier(reader)
+    connection.execute(sql.SQL("GRANT USAGE ON SCHEMA {} TO {}").format(there, role))
+    connection.execute(sql.SQL("GRANT SELECT ON ALL TABLES IN SCHEMA {} TO {}").format(there, role))
+    future = sql.SQL("ALTER DEFAULT PRIVILEGES FOR ROLE {} IN SCHEMA {} GRANT SELECT ON TABLES TO {}")
+    connection.execute(future.format(maker, there, role))
 
 
 def _apply_database(connection: psycopg.Connection, database: str, owner: str) -> None:

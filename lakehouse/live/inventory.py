@@ -56,6 +56,10 @@ class InventoryView:
         self._categories = [UNKNOWN_CATEGORY]
         self._codes = {UNKNOWN_CATEGORY: 0}
 
+    def __len__(self) -> int:
+        """Products in memory."""
+        return len(self._state)
+
     def load(self, lake: Lake) -> None:
         self._forget()
         rows = lake.current(INVENTORY_LEVELS)

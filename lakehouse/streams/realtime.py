@@ -20,14 +20,17 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.streaming.query import StreamingQuery
 
+from lakehouse import logs
 from lakehouse.errors import GlobalMartError
 from lakehouse.findings import DETECTIONS
 from lakehouse.heartbeat import Pulse, stop_on_signals
 from lakehouse.kafka import KafkaOffsets
+from lakehouse.metrics.endpoint import expose
 from lakehouse.session import build_session
 from lakehouse.settings import Settings, load_settings
 from lakehouse.streams.catalogue_copy import CatalogueCopy
 from lakehouse.streams.jvm import adopt_jvm, wait_for_old_jvm
+from lakehouse.streams.measures import Reports
 from lakehouse.streams.retractions import Retractions
 from lakehouse.streams.waiting import wait_until
 from lakehouse.transforms.realtime import LIVE_EVENTS, LIVE_TOPICS, judge
@@ -123,15 +126,24 @@ def run(settings: Settings) -> None:
     slots = _with_slots(settings, partitions)
     spark = build_session(slots, f"globalmart-{NAME}", settings.realtime_memory_gb, _SPARK | warehouse)
     adopt_jvm(settings, spark, NAME)
+    expose(settings, settings.realtime_metrics_port)
     retractions = wait_until(lambda: Retractions(settings, settings.realtime_away_minutes * 60), pulse, stop)
     lane = Lane(settings, spark, catalogue.path, partitions)
+    reports = Reports(NAME, settings.realtime_trigger_minutes * 60)
     while not stop.is_set():
         lane.start()
-        _watch(lane, catalogue, retractions, pulse, stop)
+        _watch(lane, catalogue, retractions, reports, pulse, stop)
         lane.stop()
 
 
-def _watch(lane: Lane, catalogue: CatalogueCopy, retractions: Retractions, pulse: Pulse, stop: threading.Event) -> None:
+def _watch(
+    lane: Lane,
+    catalogue: CatalogueCopy,
+    retractions: Retractions,
+    reports: Reports,
+    pulse: Pulse,
+    stop: threading.Event,
+) -> None:
     """Look after a started query until it is time to stop or to start it anew. Raises GlobalMartError when it has failed."""
     query = lane.query
     state, refreshed = "starting", time.monotonic()
@@ -149,6 +161,7 @@ def _watch(lane: Lane, catalogue: CatalogueCopy, retractions: Retractions, pulse
                 log.info("starting anew with a catalogue of %s products", catalogue.product_count)
                 return
         withdrawn += retractions.step()
+        reports.look(query)
         pulse.say(
             state,
             product_count=catalogue.product_count,
@@ -182,9 +195,7 @@ def _age_seconds(checkpoint: Path) -> float | None:
 
 
 def main() -> None:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
-    logging.getLogger("kafka").setLevel(logging.ERROR)
-    logging.getLogger("py4j").setLevel(logging.ERROR)
+    logs.set_up(NAME)
     code = 0
     try:
         run(load_settings())

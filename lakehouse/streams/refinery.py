@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections.abc import Callable
@@ -18,7 +17,9 @@ from lakehouse.ledger import LedgerEntry
 from lakehouse.live import views
 from lakehouse.live.base import Batch, View
 from lakehouse.live.rates import consumer_lag
+from lakehouse.logs import facts, tracing
 from lakehouse.settings import Settings
+from lakehouse.streams import measures
 from lakehouse.streams.checkpoint import Checkpoint, Generation
 from lakehouse.streams.markers import closing_span, split_marks
 from lakehouse.streams.sinks import Sinks
@@ -27,6 +28,8 @@ from lakehouse.transforms.refine import Knowledge, Stamp, refine
 from lakehouse.transforms.watermarks import advanced, marked, shop_watermark
 
 log = logging.getLogger(__name__)
+
+QUERY = "refine"
 
 
 class Refinery:
@@ -72,13 +75,18 @@ class Refinery:
         batch_id = self._generation.first_batch + spark_batch_id
         if self.last is not None and batch_id <= self.last.batch_id:
             return  # in the ledger already: only Spark's own commit of it was lost
+        with tracing(batch_id):
+            self._refine(frame, spark_batch_id, batch_id)
+
+    def _refine(self, frame: DataFrame, spark_batch_id: int, batch_id: int) -> None:
         clock = [time.perf_counter()]
         intent = self._checkpoint.intent(self._generation, batch_id, self.last.watermarks if self.last else {})
         taken = frame.toArrow().combine_chunks()
         clock.append(time.perf_counter())
 
         records, marks = split_marks(taken)
-        next_offsets = (self.last.next_offsets if self.last else {}) | _next_offsets(taken)
+        before = self.last.next_offsets if self.last else {}
+        next_offsets = before | _next_offsets(taken)
         stamp = Stamp(batch_id, intent.started_at, intent.watermarks, self._settings.too_old_days)
         refined = refine(records, stamp, self._knowledge, self._parse_again)
         watermarks, waiting = marked(
@@ -123,7 +131,10 @@ class Refinery:
         clock.append(time.perf_counter())
         phases = ("read_and_parse", "refine", "live", "commit", "ledger_and_maintenance")
         seconds = {name: round(b - a, 3) for name, a, b in zip(phases, clock, clock[1:], strict=False)}
-        log.info(json.dumps({"batch_id": batch_id, **refined.counts, "seconds": seconds}))
+        offsets = {place: offset for place, offset in next_offsets.items() if offset != before.get(place)}
+        log.info("committed", extra=facts(batch_id=batch_id, **refined.counts, next_offsets=offsets, seconds=seconds))
+        measures.took(QUERY, seconds)
+        measures.holds(QUERY, self._live)
 
     def _parse_again(self, cleaned: pa.Table) -> pa.Table:
         return parse(self._spark.createDataFrame(cleaned), self._settings.too_old_days).toArrow()

@@ -12,7 +12,7 @@ from py4j.protocol import Py4JError
 from pyspark.errors import StreamingQueryException
 from pyspark.sql import SparkSession
 
-from lakehouse import storage
+from lakehouse import logs, storage
 from lakehouse.errors import GlobalMartError, KafkaError, LeaseHeldError, StorageError
 from lakehouse.heartbeat import Pulse, stop_on_signals
 from lakehouse.kafka import KafkaOffsets
@@ -20,6 +20,7 @@ from lakehouse.lease import Lease
 from lakehouse.ledger import LedgerEntry, last_entry
 from lakehouse.live import views
 from lakehouse.live.base import Lake
+from lakehouse.metrics.endpoint import expose
 from lakehouse.session import build_session
 from lakehouse.settings import Settings, load_settings
 from lakehouse.streams import retention
@@ -27,7 +28,8 @@ from lakehouse.streams.checkpoint import Checkpoint
 from lakehouse.streams.jvm import adopt_jvm, listen_for_batches, wait_for_old_jvm
 from lakehouse.streams.knowledge import load_knowledge
 from lakehouse.streams.markers import MARKERS, IdleWatch, Outbox
-from lakehouse.streams.refinery import Refinery
+from lakehouse.streams.measures import Reports
+from lakehouse.streams.refinery import QUERY, Refinery
 from lakehouse.streams.sinks import Sinks
 from lakehouse.streams.source import ALL_TOPICS, read_records
 from lakehouse.streams.waiting import wait_until
@@ -62,6 +64,7 @@ def run(settings: Settings) -> None:
         spark = build_session(settings, f"globalmart-{NAME}", settings.streaming_memory_gb, _SPARK)
         adopt_jvm(settings, spark)
         listen_for_batches(spark)
+        expose(settings, settings.streaming_metrics_port)
         _stream(settings, spark, partitions, offsets, pulse, stop)
     finally:
         lease.release()
@@ -112,8 +115,9 @@ def _stream(
         .writeStream.foreachBatch(refinery)
         .option("checkpointLocation", checkpoint.folder(generation).as_uri())
         .trigger(processingTime=f"{int(settings.stream_trigger_seconds * 1000)} milliseconds")
-        .queryName("refine")
+        .queryName(QUERY)
     )
+    reports = Reports(QUERY, settings.stream_trigger_seconds)
     while not stop.is_set():
         query = writer.start()
         while not stop.is_set() and query.isActive:
@@ -121,6 +125,7 @@ def _stream(
             lag = _lag(last, offsets, partitions)
             batch = {"batch_id": last.batch_id, "committed_at": last.committed_at.isoformat()} if last else {}
             pulse.say("running", generation=generation.number, lag_records=lag, **batch)
+            reports.look(query)
             now = datetime.now(UTC)
             if last is not None and idle.is_due(last, lag, now):
                 wait_until(lambda: outbox.mark_idle(last.next_offsets, now), pulse, stop)  # noqa: B023 called at once
@@ -183,9 +188,7 @@ def _lag(last: LedgerEntry | None, offsets: KafkaOffsets, partitions: dict[str, 
 
 
 def main() -> None:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
-    logging.getLogger("kafka").setLevel(logging.ERROR)
-    logging.getLogger("py4j").setLevel(logging.ERROR)
+    logs.set_up(NAME)
     code = 0
     try:
         settings = load_settings("streaming")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextvars import copy_context
 
 import pyarrow as pa
 from deltalake import (
@@ -82,7 +83,9 @@ class Sinks:
 
     def begin(self, rows: dict[str, pa.Table], batch_id: int) -> None:
         """Start what `append` does, in the background. To be followed by `finish` whatever happens in between."""
-        self._running += [self._pool.submit(self._append, path, table, batch_id) for path, table in rows.items()]
+        self._running += [
+            self._pool.submit(copy_context().run, self._append, path, table, batch_id) for path, table in rows.items()
+        ]
 
     def finish(self) -> None:
         """Wait until all that was begun has ended, well or not. Raises the first error among them."""

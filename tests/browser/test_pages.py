@@ -25,6 +25,7 @@ PAGES = {
     "alerts": "/explorer/alerts",
     "quality": "/explorer/quality",
     "books": "/explorer/books",
+    "health": "/explorer/health",
 }
 # What takes a process of its own is not there at once; it is what the reader asked for and waits for.
 SLOWER = {"sql": 6000}

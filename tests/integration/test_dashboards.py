@@ -24,13 +24,13 @@ from api.mirror.follow import Mirror
 from api.mirror.plan import mirrored
 from api.refresher import Refresher
 from infra.credentials import dashboards_file, read_pairs
-from infra.dashboards.build import as_json, boards
+from infra.dashboards.build import as_json, mirror_boards
 from lakehouse.settings import Settings
 from lakehouse.tables import BY_PATH, CUSTOMER_RFM
 
 pytestmark = pytest.mark.integration
 
-BOARDS = {board.uid: orjson.loads(as_json(board.build("http://shop"))) for board in boards()}
+BOARDS = {board.uid: orjson.loads(as_json(board.build("http://shop"))) for board in mirror_boards()}
 PANELS = [(uid, panel["title"]) for uid, board in BOARDS.items() for panel in board["panels"] if panel["type"] != "row"]
 DAY_OF_DATA = Period(START, END)
 CHOSEN = {"country": ["US", "DE"], "category": ["Men's Shoes", "Coffee"], "topic": ["transactions"], "interval": "1h"}

@@ -21,7 +21,7 @@ from lakehouse.tables import SALES_BY_MINUTE
 from .conftest import Lake, at, sale
 
 PAGES = [path for _, entries in NAVIGATION for path, _ in entries]
-OF_ALL = {"/explorer/products", "/explorer/inventory", "/explorer/quality", "/explorer/books"}
+OF_ALL = {"/explorer/products", "/explorer/inventory", "/explorer/quality", "/explorer/books", "/explorer/health"}
 
 
 class Seen(HTMLParser):

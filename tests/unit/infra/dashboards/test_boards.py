@@ -11,8 +11,9 @@ import pytest
 from grafana_foundation_sdk.cog.plugins import register_default_plugins
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from infra.dashboards import alerting, panels
+from infra.dashboards import alerting, metrics_source, panels
 from infra.dashboards.build import as_json, boards
+from infra.dashboards.links import HEALTH
 from infra.dashboards.source import KIND, UID
 from infra.dashboards.variables import INTERVALS
 from lakehouse.contracts import CONTRACTS
@@ -23,7 +24,7 @@ from .sdk_schema import misfits
 register_default_plugins()
 API = "https://shop.example"
 BUILT = {board.uid: as_json(board.build(API)) for board in boards()}
-MACROS = {"__timeFrom", "__timeTo", "__timeGroupAlias"}
+MACROS = {"__timeFrom", "__timeTo", "__timeGroupAlias", "__rate_interval"}
 COLUMNS = 24
 
 
@@ -49,7 +50,7 @@ def drawn(uid: str) -> list[dict[str, Any]]:
 
 def queries(uid: str) -> Iterator[str]:
     for panel in drawn(uid):
-        yield from (target["rawSql"] for target in panel["targets"])
+        yield from (target.get("rawSql") or target["expr"] for target in panel["targets"])
 
 
 def strings(value: Any) -> Iterator[str]:
@@ -66,8 +67,8 @@ def strings(value: Any) -> Iterator[str]:
 each = pytest.mark.parametrize("uid", sorted(BUILT))
 
 
-def test_the_five_dashboards_are_there_under_short_unique_ids() -> None:
-    subjects = {"executive", "sales", "ingestion", "customers", "products"}
+def test_the_six_dashboards_are_there_under_short_unique_ids() -> None:
+    subjects = {"executive", "sales", "ingestion", "customers", "products", "health"}
     assert set(BUILT) == {f"globalmart-{subject}" for subject in subjects}
     assert all(len(uid) <= 40 for uid in BUILT)
     assert len({content(uid)["title"] for uid in BUILT}) == len(BUILT)
@@ -124,9 +125,11 @@ def test_each_panel_says_what_it_is_and_where_it_is_from(uid: str) -> None:
         defaults = panel["fieldConfig"]["defaults"]
         assert defaults["unit"], panel["title"]
         assert defaults["noValue"] == panels.NOTHING
-        assert (panel["datasource"]["type"], panel["datasource"]["uid"]) == (KIND, UID)
-        assert [target["datasource"]["uid"] for target in panel["targets"]] == [UID]
-        assert panel["targets"][0]["format"] == ("time_series" if panel["type"] == "timeseries" else "table")
+        source = (metrics_source.KIND, metrics_source.UID) if uid == HEALTH else (KIND, UID)
+        assert (panel["datasource"]["type"], panel["datasource"]["uid"]) == source
+        assert [target["datasource"]["uid"] for target in panel["targets"]] == [source[1]]
+        over_time = panel["type"] == "timeseries" or (uid == HEALTH and panel["type"] == "stat")
+        assert panel["targets"][0]["format"] == ("time_series" if over_time else "table")
 
 
 @each

@@ -13,7 +13,7 @@ import yaml
 from typer.testing import CliRunner
 
 from infra.credentials import ensure_credentials, grafana_server_file, read_pairs
-from infra.dashboards import command, server
+from infra.dashboards import command, metrics_source, server
 from infra.dashboards.build import MARK, DashboardsError, as_json, boards, build, files
 from infra.dashboards.source import KIND, UID
 from lakehouse.settings import Settings
@@ -35,7 +35,7 @@ def names_of_environment(value: Any) -> set[str]:
 
 
 def test_the_data_source_is_the_mirror_read_only_and_without_a_secret(tmp_path: Path) -> None:
-    (source,) = provisioned("datasources")["datasources"]
+    source, metrics = provisioned("datasources")["datasources"]
     assert (source["uid"], source["type"], source["user"]) == (UID, KIND, "grafana")
     assert source["editable"] is False
     assert source["jsonData"]["database"] == SETTINGS.mirror_database
@@ -43,8 +43,9 @@ def test_the_data_source_is_the_mirror_read_only_and_without_a_secret(tmp_path: 
     settings = SETTINGS.model_copy(update={"state_dir": tmp_path})
     ensure_credentials(settings)
     given = set(read_pairs(grafana_server_file(settings)))
-    assert names_of_environment(source) == {name for name in given if name.startswith("GLOBALMART_")}
-    assert given - names_of_environment(source) == set(server.SECRETS)
+    assert (metrics["uid"], metrics["type"], metrics["editable"]) == (metrics_source.UID, metrics_source.KIND, False)
+    assert names_of_environment([source, metrics]) == {name for name in given if name.startswith("GLOBALMART_")}
+    assert given - names_of_environment([source, metrics]) == set(server.SECRETS)
     password = read_pairs(grafana_server_file(settings))["GLOBALMART_MIRROR_PASSWORD"]
     assert not any(password in text for text in files(settings).values())
 
