@@ -17,7 +17,6 @@ from infra.s3_users import check_reader
 from infra.services import SERVICES, Service
 from infra.setup import missing
 from lakehouse.errors import GlobalMartError
-from lakehouse.session import check_versions, spark_jars
 from lakehouse.settings import PREFIX, Settings, env_file, load_settings
 
 DISK_GB = 2  # below this the stack is not started: Kafka and MinIO stop working on a full disk, and not gracefully
@@ -92,6 +91,8 @@ def _check(what: str, examine_it: Callable[[], str]) -> Finding:
 
 
 def _versions(settings: Settings) -> str:
+    from lakehouse.session import check_versions, spark_jars  # Spark takes a second to import, for this one look
+
     check_versions(spark_jars(settings))
     return "Spark, Delta and Kafka libraries agree"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from infra.monitoring.programs import is_installed
+from infra.monitoring.programs import has_alertmanager, has_prometheus
 from infra.servers import dagster, kafka, minio, monitoring, own, postgres
 from infra.servers.base import Health, Launch
 from lakehouse.errors import GlobalMartError
@@ -58,11 +58,11 @@ SERVICES: tuple[Service, ...] = (
     Service("monitor", 2, own.prepare_monitor, own.monitor_health, metrics_port="monitor_port"),
     Service(
         "alertmanager", 2, monitoring.prepare_alertmanager, monitoring.alertmanager_health, ("alertmanager_port",), "http://",
-        is_installed=is_installed,
+        is_installed=has_alertmanager,
     ),
     Service(
         "prometheus", 2, monitoring.prepare_prometheus, monitoring.prometheus_health, ("prometheus_port",), "http://",
-        is_installed=is_installed,
+        is_installed=has_prometheus,
     ),
     Service(
         "dagster-webserver", 2, dagster.prepare_webserver, dagster.webserver_health, ("dagster_port",), "http://",

@@ -79,7 +79,9 @@ def _others(beat: dict[str, Any], state: str, step: str, now: datetime) -> Verdi
 def _streaming(beat: dict[str, Any], state: str, step: str, now: datetime) -> Verdict:
     lag = _streaming_lag(beat, now)
     facts = [
-        f"{name.replace('_', ' ')} {beat[name]}" for name in ("lag_records", "batch_id") if beat.get(name) is not None
+        f"{name.replace('_', ' ')} {beat[name]}"
+        for name in ("lag_records", "batch_id", "reason")
+        if beat.get(name) is not None
     ]
     words = "; ".join([state, *facts])
     if state != "running":

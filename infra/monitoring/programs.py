@@ -5,6 +5,7 @@ Unpacked, not installed: an installed package starts a server of its own, on all
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -22,6 +23,10 @@ def unpacked() -> Path:
     return cache_dir() / _FOLDER
 
 
+# The one path that Debian's Alertmanager has no option for: it does not start without its templates there.
+_TEMPLATES = Path("/usr/share/prometheus/alertmanager")
+
+
 def find(program: str) -> Path | None:
     """The program on the path or among the unpacked ones; None where there is none."""
     for name in _NAMES.get(program, (program,)):
@@ -31,8 +36,18 @@ def find(program: str) -> Path | None:
     return None
 
 
+def has_prometheus() -> bool:
+    return find(PROMETHEUS) is not None and find(PROMTOOL) is not None
+
+
+def has_alertmanager() -> bool:
+    """Whether it could start, too: unpacked, it also needs its templates in their place."""
+    found = find(ALERTMANAGER)
+    return found is not None and (found.name == "alertmanager" or (_TEMPLATES / "default.tmpl").exists())
+
+
 def is_installed() -> bool:
-    return all(find(program) for program in (PROMETHEUS, ALERTMANAGER, PROMTOOL, AMTOOL))
+    return has_prometheus() and has_alertmanager()
 
 
 def ensure_monitoring() -> bool:
@@ -44,10 +59,18 @@ def ensure_monitoring() -> bool:
         return False
     try:
         make_once(_FOLDER, _unpack)
+        _put_templates()
     except SetupError as error:
         say(f"{error} The stack works without Prometheus and Alertmanager.")
         return False
     return is_installed()
+
+
+def _put_templates() -> None:
+    """Where set-up may: as root. Elsewhere Prometheus runs without Alertmanager, and the desk's own watch goes on."""
+    unpacked_templates = unpacked() / _TEMPLATES.relative_to("/")
+    if os.geteuid() == 0 and not _TEMPLATES.exists() and unpacked_templates.is_dir():
+        shutil.copytree(unpacked_templates, _TEMPLATES)
 
 
 def _unpack(folder: Path) -> None:

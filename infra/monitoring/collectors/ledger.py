@@ -75,7 +75,9 @@ class Ledger:
             return []
         if self.newest is None:
             files = pa.table(table.get_add_actions(flatten=True))
-            after = max(files["max.batch_id"].to_pylist(), default=0) - 1
+            if not files.num_rows:
+                return []
+            after = max(files["max.batch_id"].to_pylist()) - 1
         else:
             after = self.newest["batch_id"]
         wanted = pc.field("batch_id") > after

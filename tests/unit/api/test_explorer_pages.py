@@ -93,7 +93,7 @@ def test_a_page_of_an_empty_lake_says_what_is_missing(client: TestClient, refres
     client.app.state.serving.look()  # type: ignore[attr-defined]
     response = client.get(path)
     assert response.status_code == 200, response.text
-    assert re.search(r"not been made yet|No table yet|desk is away|Nothing judged", response.text)
+    assert re.search(r"not been made yet|No table yet|desk is away|Nothing judged|has never run", response.text)
 
 
 @pytest.mark.parametrize("path", [*PAGES[:2], *PAGES[4:7]])

@@ -27,6 +27,8 @@ def test_files_and_folder_are_private(settings: Settings) -> None:
         "api.env",
         "operator.env",
         "desk.env",
+        "monitor.env",
+        "alertmanager-token",
         "grafana.env",
         "grafana-server.env",
         "minio-root.env",

@@ -147,7 +147,7 @@ def test_money_has_dollars_and_two_decimals(uid: str) -> None:
 
 @each
 def test_variables_are_used_and_what_is_used_is_declared(uid: str) -> None:
-    declared = {variable["name"]: variable for variable in content(uid)["templating"]["list"]}
+    declared = {variable["name"]: variable for variable in content(uid)["templating"].get("list", ())}
     texts = list(queries(uid))
     used = {name for sql in texts for name in re.findall(r"\$([a-z]\w*)", sql)}
     assert used == set(declared)
@@ -187,7 +187,7 @@ def test_links_lead_to_dashboards_that_are_there_and_to_the_explorer(uid: str) -
         for target, query in re.findall(r"/d/([\w-]+)\?(\S+)", text):
             assert target in BUILT
             for name in re.findall(r"var-(\w+)=", query):
-                assert name in {one["name"] for one in content(target)["templating"]["list"]}, text
+                assert name in {one["name"] for one in content(target)["templating"].get("list", ())}, text
 
 
 @each
@@ -200,7 +200,7 @@ def test_times_are_utc_and_nothing_is_edited_in_the_browser(uid: str) -> None:
 def test_choices_are_those_of_the_platform() -> None:
     names = {}
     for uid in BUILT:
-        for variable in content(uid)["templating"]["list"]:
+        for variable in content(uid)["templating"].get("list", ()):
             if variable["type"] == "custom":
                 values = [one["value"] for one in variable["options"] if one["value"] != "$__all"]
                 names[variable["name"]] = values
