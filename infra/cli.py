@@ -49,6 +49,7 @@ _ELSEWHERE = {
     ),
     "backup": ("infra.backup.command", "app", "Back everything up to one consistent point, while the streams run."),
     "restore": ("infra.backup.command", "restore", "Put a backup in the place of a stack's data."),
+    "upgrade": ("infra.upgrade.command", "app", "Bring the data that is there to this release."),
     "notebooks": ("infra.notebooks", "notebooks", "Serve the notebooks in JupyterLab on 127.0.0.1."),
     "bench": ("infra.bench", "bench", "Run one benchmark beside its peer."),
     "demo": ("infra.demo", "demo", "Everything once: history, live traffic, batch, the books, a first look."),

@@ -34,7 +34,7 @@ def is_empty(settings: Settings) -> bool:
     """Whether no alert, key or decision is there: only what `globalmart up` makes in an empty database."""
     query = (
         "SELECT schemaname, relname FROM pg_stat_user_tables WHERE schemaname IN ('desk', 'quarantine', 'access') "
-        "AND relname NOT LIKE '%%alembic%%'"
+        "AND relname NOT LIKE '%alembic%'"
     )
     with psycopg.connect(**_address(settings), dbname="globalmart") as connection:  # type: ignore[arg-type]
         for schema, name in connection.execute(query).fetchall():

@@ -167,7 +167,8 @@ class _Copier:
                     f"{path} was deleted while it was to be copied: maintenance keeps what the point needs for GLOBALMART_HISTORY_DAYS. "
                     "Make the backup again; what is copied stays."
                 ) from None
-            file = File(name, body.tell(), sha256(body))
+            digest = sha256(body)
+            file = File(name, body.tell(), digest)
             if self._there.get(file.object) == file.size:
                 return file, False
             body.seek(0)

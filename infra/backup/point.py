@@ -73,7 +73,12 @@ def state(settings: Settings, path: str, version: int, of: Release) -> TableStat
     """A table at `version` in a lake of the release `of`."""
     table = BY_PATH[path]
     counts = pa.table(open_table(settings, table, version).get_add_actions())["num_records"]
-    return TableState(path, version, of.tables.get(path, table.schema_version), None if counts.null_count else pc.sum(counts).as_py() or 0)
+    return TableState(
+        path,
+        version,
+        of.tables.get(path, table.schema_version),
+        None if counts.null_count else pc.sum(counts).as_py() or 0,
+    )
 
 
 def data_files(settings: Settings, path: str, versions: set[int]) -> set[str]:

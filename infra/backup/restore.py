@@ -163,9 +163,7 @@ def _refuse_data(settings: Settings, manifest: Manifest, over: bool) -> None:
 def _kafka_plan(settings: Settings, manifest: Manifest) -> offsets.Plan:
     cluster, ends = make.kafka_state(settings)
     starts = _starts(settings, ends)
-    others = {
-        name: end for name, end in manifest.kafka_ends.items() if name.rsplit("/", 1)[0] not in ALL_TOPICS
-    }
+    others = {name: end for name, end in manifest.kafka_ends.items() if name.rsplit("/", 1)[0] not in ALL_TOPICS}
     return offsets.plan(cluster == manifest.kafka_cluster, manifest.point.next_offsets, others, starts, ends)
 
 

@@ -38,7 +38,9 @@ def test_a_backup_of_a_newer_version_is_refused(target, made) -> None:
     path = target._root / "backups" / f"{made.manifest.backup_id}.json"
     body = orjson.loads(path.read_bytes())
     path.write_bytes(orjson.dumps(body | {"lake_version": 99, "project_version": "7.0.0", "what_is_this": 1}))
-    with pytest.raises(NewerBackupError, match=r"made by GlobalMart 7\.0\.0 \(lake version 99\), which is newer than this one"):
+    with pytest.raises(
+        NewerBackupError, match=r"made by GlobalMart 7\.0\.0 \(lake version 99\), which is newer than this one"
+    ):
         manifest.read(target)
 
 

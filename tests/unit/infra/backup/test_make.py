@@ -24,7 +24,9 @@ LATER = file_lake.NOON + timedelta(minutes=1)
 
 def test_it_is_of_the_ledgers_last_entry_and_not_of_what_is_under_way(settings, target) -> None:
     proven = open_table(settings, FINALITY).version()
-    write_deltalake(delta_uri(settings, FINALITY), file_lake.rows(FINALITY, 3), mode="append")  # its ledger row is yet to come
+    write_deltalake(
+        delta_uri(settings, FINALITY), file_lake.rows(FINALITY, 3), mode="append"
+    )  # its ledger row is yet to come
     one = make(settings, target, file_lake.NOON, say=lambda _: None).manifest
     assert one.point.batch_id == 2
     assert one.point.next_offsets == {"transactions/0": 30}

@@ -11,7 +11,9 @@ NEXT = {"transactions/0": 100, "users/0": 5}
 
 
 def test_the_same_kafka_goes_on_beyond_the_point() -> None:
-    found = plan(True, NEXT, {}, {"transactions/0": 0, "users/0": 0}, {"transactions/0": 130, "users/0": 5, "detections/0": 9})
+    found = plan(
+        True, NEXT, {}, {"transactions/0": 0, "users/0": 0}, {"transactions/0": 130, "users/0": 5, "detections/0": 9}
+    )
     assert (found.way, found.waiting_count, found.lost_count, found.begin) == ("goes on", 30, 0, None)
 
 
