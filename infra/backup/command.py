@@ -96,15 +96,28 @@ def verify(target: Target, backup: Which = None, as_json: Json = False) -> None:
 
 @app.command("list", epilog="Example: globalmart backup list /mnt/backups/shop")
 def list_backups(target: Target, as_json: Json = False) -> None:
-    """List the backups of a target, oldest first."""
+    """List the backups of a target, oldest first; exit 1 where the manifest of one cannot be read."""
     from infra.backup import manifest
     from infra.backup.places import target_place
 
     place = target_place(load_settings(), target)
-    found = [manifest.read(place, one) for one in manifest.backup_ids(place)]
+    found, damaged = [], []
+    for backup_id in manifest.backup_ids(place):
+        try:
+            found.append(manifest.read(place, backup_id))
+        except manifest.BackupError as error:
+            damaged.append(str(error))
     if as_json:
-        _print_json({"backups": [_summary(one) for one in found]})
-        return
+        _print_json({"backups": [_summary(one) for one in found], "damaged": damaged})
+    else:
+        _print_list(found)
+        for words in damaged:
+            print(words)
+    if damaged:
+        raise typer.Exit(1)
+
+
+def _print_list(found: list[Any]) -> None:
     table = Table(box=None, pad_edge=False)
     for title in ("backup", "batch", "point (UTC)", "records", "files", "size", "version"):
         table.add_column(title, justify="left" if title in ("backup", "point (UTC)", "version") else "right")

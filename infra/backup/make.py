@@ -49,10 +49,10 @@ def make(settings: Settings, target: Place, now: datetime, say: Say = print, ste
     backup_id = f"{now:%Y%m%d-%H%M%S}"
     if backup_id in manifest.backup_ids(target):
         raise BackupError(f"{target} has a backup {backup_id} already: wait a second.")
-    cluster, ends = kafka_state(settings)
     with tempfile.TemporaryDirectory(prefix="globalmart-backup-") as folder:
         others = Path(folder)
         chosen = point.choose(settings, load_settings("batch"), say, lambda: _dump(settings, others, say))
+        cluster, ends = kafka_state(settings)  # after the dump, so that no offset in PostgreSQL lies beyond
         entry = chosen.entry
         say(
             f"the point: batch {entry.batch_id} of {entry.committed_at:%Y-%m-%d %H:%M:%S} UTC, {len(chosen.versions)} tables"
@@ -138,8 +138,7 @@ class _Copier:
         # the name of a data file is made of random bits and its content never changes; a log's and a dump's may
         self._known = {
             file.path: file
-            for one in manifest.backup_ids(target)
-            for file in _files_of(target, one)
+            for file in _newest_files(target)
             if file.path.startswith(LAKE) and "/_delta_log/" not in file.path and file.path.endswith(".parquet")
         }
         self.copied_files = self.copied_bytes = 0
@@ -177,9 +176,10 @@ class _Copier:
         return file, True
 
 
-def _files_of(target: Place, backup_id: str) -> tuple[File, ...]:
+def _newest_files(target: Place) -> tuple[File, ...]:
+    ids = manifest.backup_ids(target)
     try:
-        return manifest.read(target, backup_id).files
+        return manifest.read(target, ids[-1]).files if ids else ()
     except BackupError:  # a damaged or newer manifest says nothing about what need not be copied
         return ()
 

@@ -67,7 +67,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Manifest:
-    """`kafka_ends` are the ends of all topics when the backup began, by `topic/partition`; `money` sums in USD by what was summed;
+    """`kafka_ends` are the ends of all topics when PostgreSQL had been dumped, by `topic/partition`; `money` sums in USD by what was summed;
     `counts` the ledger's counts over all batches up to the point; `settings` those that differ from their defaults, without secrets.
     """
 

@@ -17,15 +17,17 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from conftest import Stack, wait_for
+from pydantic import SecretStr
 from settling import settle, wait_taken
 
 from infra import envfile
 from infra import stack as local_stack
 from infra.backup import manifest
 from infra.backup.places import Folder
+from infra.credentials import minio_root_file, read_pairs
 from lakehouse import release
 from lakehouse.settings import CHECKOUT, Settings, get_settings, load_settings
-from lakehouse.storage import open_table
+from lakehouse.storage import open_table, s3_client
 from lakehouse.tables import BY_PATH, LEDGER_STREAMING
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1800)]
@@ -135,6 +137,20 @@ def test_the_second_backup_copies_what_came_since(made, target):
         made["backup_id"],
         second["backup_id"],
     ]
+
+
+def test_a_bucket_is_a_target_like_a_folder(stack, made, monkeypatch):
+    settings = stack.settings()
+    root = read_pairs(minio_root_file(settings))
+    refused = globalmart("backup", "s3://backups/shop")
+    assert refused.returncode == 1
+    assert "needs an account of its own" in refused.stderr
+    monkeypatch.setenv("GLOBALMART_BACKUP_S3_ACCESS_KEY", root["MINIO_ROOT_USER"])
+    monkeypatch.setenv("GLOBALMART_BACKUP_S3_SECRET_KEY", root["MINIO_ROOT_PASSWORD"])
+    account = {"s3_access_key": root["MINIO_ROOT_USER"], "s3_secret_key": SecretStr(root["MINIO_ROOT_PASSWORD"])}
+    s3_client(settings.model_copy(update=account)).create_bucket(Bucket="backups")
+    assert said("backup", "s3://backups/shop")["point"]["batch_id"] >= made["point"]["batch_id"]
+    assert said("backup", "verify", "s3://backups/shop")["is_whole"]
 
 
 def test_a_backup_holds_no_secret(made, target, stack):

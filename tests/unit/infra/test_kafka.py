@@ -22,7 +22,9 @@ def test_an_empty_partition_begins_where_it_is_told(tmp_path: Path, partition: P
     assert [file.name for file in partition.iterdir()] == ["00000000000000001234.log"]
 
 
-def test_a_partition_with_records_or_none_at_all_is_refused_and_nothing_is_changed(tmp_path: Path, partition: Path) -> None:
+def test_a_partition_with_records_or_none_at_all_is_refused_and_nothing_is_changed(
+    tmp_path: Path, partition: Path
+) -> None:
     settings = Settings(_env_file=None, state_dir=tmp_path)
     with pytest.raises(KafkaStartError, match="users/3 of Kafka cannot begin at offset 7, for it is not there"):
         begin_at(settings, {"transactions/0": 1234, "users/3": 7})

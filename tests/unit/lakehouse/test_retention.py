@@ -26,5 +26,7 @@ def test_a_kafka_that_does_not_say_where_it_begins_is_not_taken_for_a_loss():
 
 def test_a_kafka_that_ends_before_the_lake_is_another_one():
     check_reaches({"users/0": 10}, {"users/0": 10, "users/1": 0})
-    with pytest.raises(OtherKafkaError, match=r"in 2 partitions \(products/0 ends at offset 0, and the lake goes up to 3\)"):
+    with pytest.raises(
+        OtherKafkaError, match=r"in 2 partitions \(products/0 ends at offset 0, and the lake goes up to 3\)"
+    ):
         check_reaches({"users/0": 10, "products/0": 3}, {"users/0": 9})
