@@ -6,7 +6,7 @@ Bronze holds every record with its offset, so Kafka's own data is in no backup; 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from infra import stack
@@ -24,13 +24,13 @@ Way = Literal["goes on", "begins anew"]
 class Plan:
     """`goes on`: `waiting_count` records of the same Kafka lie beyond the point; `lost_count` more its retention took.
 
-    `begins anew`: an empty Kafka whose partitions are to begin at the offsets `begin`.
+    `begins anew`: a Kafka whose empty partitions are to begin at the offsets `begin`, all of them or those that are left to do.
     """
 
     way: Way
     waiting_count: int = 0
     lost_count: int = 0
-    begin: dict[str, int] | None = None
+    begin: dict[str, int] = field(default_factory=dict)
 
     def sentence(self) -> str:
         if self.way == "begins anew":
@@ -55,25 +55,34 @@ def plan(
 ) -> Plan:
     """What is to be done about Kafka. `next_offsets` are the ledger's, `others` ends of topics that the lake does not read.
 
-    Raises BackupError for another Kafka that holds records already, and for one that has lost some.
+    Raises BackupError for another Kafka that holds records already, for one that has lost some, and for one with fewer partitions.
     """
-    inputs = {name: end for name, end in ends.items() if name.rsplit("/", 1)[0] in ALL_TOPICS}
-    short = [name for name, offset in next_offsets.items() if inputs.get(name, 0) < offset]
-    if not any(inputs.values()):
-        wanted = {name: offset for name, offset in {**others, **next_offsets}.items() if offset}
-        begin = {name: offset for name, offset in wanted.items() if ends.get(name, 0) == 0}
-        return Plan("begins anew", begin=begin)
-    went_on = all(starts.get(name, 0) >= offset for name, offset in next_offsets.items())
-    if short or not (is_same or went_on):
-        name = short[0] if short else next(iter(next_offsets))
+    missing = sorted(next_offsets.keys() - ends.keys())
+    if missing:
+        raise BackupError(
+            f"Kafka has no partition {missing[0]}, of which the lake holds records: set GLOBALMART_KAFKA_PARTITIONS as it was, and run "
+            "`globalmart up --only kafka`. Nothing was changed."
+        )
+    wanted = {**others, **next_offsets}
+    begin = {name: offset for name, offset in wanted.items() if offset and ends.get(name) == 0}
+    clash = [
+        name
+        for name, offset in next_offsets.items()
+        if name not in begin and (ends[name] < offset or not is_same and starts.get(name, 0) < offset)
+    ]
+    if clash:
+        name = clash[0]
         raise BackupError(
             f"Kafka is not the one that the backup was made beside, and holds records: {name} has offsets {starts.get(name, 0)} to "
-            f"{ends.get(name, 0)}, and the lake would end at {next_offsets[name]}. The same offsets would mean two records. Nothing was changed. "
+            f"{ends[name]}, and the lake would end at {next_offsets[name]}. The same offsets would mean two records. Nothing was changed. "
             "Restore beside that Kafka, or beside an empty one."
         )
+    if begin.keys() & next_offsets.keys():
+        return Plan("begins anew", begin=begin)
+    inputs = {name: end for name, end in ends.items() if name.rsplit("/", 1)[0] in ALL_TOPICS}
     waiting = sum(end - max(next_offsets.get(name, 0), starts.get(name, 0)) for name, end in inputs.items())
     lost = sum(last - first + 1 for first, last in lost_records(next_offsets, starts).values())
-    return Plan("goes on", waiting_count=waiting, lost_count=lost)
+    return Plan("goes on", waiting_count=waiting, lost_count=lost, begin=begin)
 
 
 def begin(settings: Settings, offsets: dict[str, int], say: stack.Say) -> None:

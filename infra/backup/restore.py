@@ -93,7 +93,7 @@ def restore_kafka(say: Say = print) -> str:
             raise BackupError("The lake has taken nothing yet: an empty Kafka is right as it is.")
         _, ends = make.kafka_state(settings)
         plan = offsets.plan(True, entry.next_offsets, {}, _starts(settings, ends), ends)
-        offsets.begin(settings, plan.begin or {}, say)
+        offsets.begin(settings, plan.begin, say)
     return plan.sentence()
 
 

@@ -14,7 +14,7 @@ def test_the_same_kafka_goes_on_beyond_the_point() -> None:
     found = plan(
         True, NEXT, {}, {"transactions/0": 0, "users/0": 0}, {"transactions/0": 130, "users/0": 5, "detections/0": 9}
     )
-    assert (found.way, found.waiting_count, found.lost_count, found.begin) == ("goes on", 30, 0, None)
+    assert (found.way, found.waiting_count, found.lost_count, found.begin) == ("goes on", 30, 0, {})
 
 
 def test_what_its_retention_took_is_counted_and_said() -> None:
@@ -42,3 +42,13 @@ def test_another_kafka_that_begins_where_the_lake_ends_is_taken() -> None:
 def test_the_same_kafka_that_has_lost_records_at_its_end_is_refused() -> None:
     with pytest.raises(BackupError, match=r"transactions/0 has offsets 0 to 90, and the lake would end at 100"):
         plan(True, NEXT, {}, {"transactions/0": 0, "users/0": 0}, {"transactions/0": 90, "users/0": 5})
+
+
+def test_a_new_kafka_with_fewer_partitions_is_refused() -> None:
+    with pytest.raises(BackupError, match="no partition users/0"):
+        plan(False, NEXT, {}, {"transactions/0": 0}, {"transactions/0": 0})
+
+
+def test_one_that_was_cut_short_half_way_does_the_rest() -> None:
+    found = plan(False, NEXT, {}, {"transactions/0": 100, "users/0": 0}, {"transactions/0": 100, "users/0": 0})
+    assert found.begin == {"users/0": 5}
