@@ -68,7 +68,7 @@ def plan(
     clash = [
         name
         for name, offset in next_offsets.items()
-        if name not in begin and (ends[name] < offset or not is_same and starts.get(name, 0) < offset)
+        if name not in begin and (ends[name] < offset or (not is_same and starts.get(name, 0) < offset))
     ]
     if clash:
         name = clash[0]
