@@ -20,7 +20,7 @@ _WRITE = ["s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "s3:List
 def written_prefixes() -> dict[str, list[str]]:
     """Per service, the key patterns below the lake's root that it may write."""
     own = {owner: [f"{table.path}/*" for table in TABLES if table.owner == owner] for owner in ("streaming", "batch")}
-    own["streaming"] += ["ops/leases/streaming*", "_rebuild/*"]
+    own["streaming"] += ["ops/leases/streaming*", "ops/release.json", "_rebuild/*"]
     own["batch"] += ["ops/leases/batch*"]
     return {name: list(dict.fromkeys(patterns)) for name, patterns in own.items()}
 

@@ -24,6 +24,7 @@ from lakehouse.errors import LeaseHeldError, StorageError
 from lakehouse.settings import Settings
 from lakehouse.storage import bucket, is_s3, s3_client
 
+FOLDER = "ops/leases"
 _WAIT_SECONDS = 1
 
 
@@ -65,10 +66,10 @@ class Store(Protocol):
 class S3Store:
     """Conditional PUT: S3 itself lets exactly one of several writers win."""
 
-    def __init__(self, settings: Settings, name: str) -> None:
+    def __init__(self, settings: Settings, name: str, folder: str = FOLDER) -> None:
         self._bucket = bucket(settings)
         prefix = settings.lake_uri.split("://", 1)[1].partition("/")[2].rstrip("/")
-        self._key = f"{prefix}/ops/leases/{name}.json".lstrip("/")
+        self._key = f"{prefix}/{folder}/{name}.json".lstrip("/")
         self._client = s3_client(settings)
 
     def read(self) -> tuple[str, str] | None:
@@ -98,8 +99,8 @@ class S3Store:
 class FileStore:
     """For a lake on a local disk: the same promise by a file lock."""
 
-    def __init__(self, settings: Settings, name: str) -> None:
-        self._path = Path(unquote(urlparse(settings.lake_uri).path)) / "ops" / "leases" / f"{name}.json"
+    def __init__(self, settings: Settings, name: str, folder: str = FOLDER) -> None:
+        self._path = Path(unquote(urlparse(settings.lake_uri).path)) / folder / f"{name}.json"
 
     def read(self) -> tuple[str, str] | None:
         try:

@@ -180,6 +180,13 @@ class Settings(BaseSettings):
         1.0, gt=0, description="Most memory that DuckDB may take in each process of the API."
     )
 
+    # Backup
+    backup_s3_endpoint: str = Field("", description="Address of the S3 service of `s3://` backups; empty: the lake's.")
+    backup_s3_access_key: str = Field(
+        "", description="S3 access key of backups, which may list, read and write their bucket."
+    )
+    backup_s3_secret_key: SecretStr = Field(SecretStr(""), description="S3 secret key of that access key.")
+
     # Security of the API
     api_workers: int = Field(
         1, ge=1, le=64, description="Processes of the API; they share the serving files and nothing else."

@@ -18,6 +18,7 @@ import pyarrow as pa
 from deltalake import DeltaTable, Schema, WriterProperties, write_deltalake
 from deltalake.exceptions import TableNotFoundError
 
+from lakehouse import release
 from lakehouse.lease import Lease
 from lakehouse.maintenance import ALONE, HOOKS, TARGET_BYTES
 from lakehouse.settings import Settings
@@ -52,6 +53,7 @@ def run(settings: Settings, now: datetime, say: Callable[[str], None] = print) -
     Raises LeaseHeldError where that takes longer than `batch_wait_minutes`.
     """
     with Lease(settings, "batch", patience_seconds=settings.batch_wait_minutes * 60, say=say):
+        release.check(settings)
         done = maintain(settings, [table for table in TABLES if table.owner == "batch"])
         sizes = measure(settings, TABLES, now)
         append(settings, TABLE_SIZES, sizes)

@@ -12,7 +12,7 @@ from dagster_pyspark import PySparkResource
 from pydantic import Field, PrivateAttr
 from pyspark.sql import DataFrame
 
-from lakehouse import batch
+from lakehouse import batch, release
 from lakehouse.lease import Lease
 from lakehouse.progress import progress
 from lakehouse.session import own_session
@@ -41,6 +41,7 @@ class LakehouseSpark(PySparkResource):
         settings = load_settings("batch")
         patience, say = settings.batch_wait_minutes * 60, context.log.info if context.log else print
         with Lease(settings, "batch", patience_seconds=patience, say=say):
+            release.check(settings)
             _introduce(context, settings)
             wait_for_old_jvm(settings, "batch")
             name = f"globalmart-batch {context.run.run_id if context.run else ''}"

@@ -12,7 +12,7 @@ from lakehouse.settings import Settings
 # What the world outside may do to a transaction; it is tried again. Anything else is a bug.
 CURABLE = (OperationalError, InterfaceError, InternalError)
 # Keys of advisory locks: any numbers, the same in all processes.
-_MIGRATION_LOCK = 4_711_001
+MIGRATION_LOCK = 4_711_001
 # A desk that is frozen in a transaction must not keep its locks from the one that takes its place.
 _OPTIONS = "-c search_path=public -c idle_in_transaction_session_timeout=60000 -c lock_timeout=20000 -c statement_timeout=30000"
 
@@ -36,7 +36,7 @@ def connect(settings: Settings, awaits_disk: bool = True) -> Engine:
 
 def migrate(engine: Engine) -> None:
     """Bring the schema to the newest revision; nothing happens where it is. Several may call it at once."""
-    upgrade(engine, "api.desk", _MIGRATION_LOCK)
+    upgrade(engine, "api.desk", MIGRATION_LOCK)
 
 
 def in_words(error: DBAPIError) -> str:

@@ -10,7 +10,7 @@ from lakehouse.errors import GlobalMartError
 from lakehouse.settings import Settings
 
 # Key of an advisory lock: any number, the same in all processes.
-_MIGRATION_LOCK = 4_711_002
+MIGRATION_LOCK = 4_711_002
 
 
 class KeyStoreError(GlobalMartError):
@@ -44,7 +44,7 @@ def migrate(settings: Settings) -> None:
     if engine is None:
         raise KeyStoreError("GLOBALMART_POSTGRES_URL is not set: `globalmart up` makes the operator's account.")
     try:
-        upgrade(engine, "api.keys", _MIGRATION_LOCK)
+        upgrade(engine, "api.keys", MIGRATION_LOCK)
     except SQLAlchemyError as error:
         raise KeyStoreError(f"The tables of keys cannot be made: {in_words(error)}. Is PostgreSQL up?") from None
     finally:

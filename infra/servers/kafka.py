@@ -116,3 +116,24 @@ def health(settings: Settings, pid: int | None) -> Health:  # noqa: ARG001 one s
     finally:
         admin.close()
     return Health(True, f"answers, {len(topics)} topics")
+
+
+def begin_at(settings: Settings, offsets: dict[str, int]) -> None:
+    """Let empty partitions, `topic/partition`, begin at these offsets instead of 0. The broker is stopped, and has made them before.
+
+    A partition's offsets begin where the name of its first segment says. Raises KafkaStartError, before anything is changed, where a
+    partition is not there or holds records.
+    """
+    segments = {}
+    for name, offset in offsets.items():
+        folder = _folder(settings) / "log" / "-".join(name.rsplit("/", 1))
+        found = sorted(folder.glob("*.log"))
+        if len(found) != 1 or found[0].stat().st_size:
+            what = "holds records" if found else "is not there: set GLOBALMART_KAFKA_PARTITIONS as it was"
+            raise KafkaStartError(f"The partition {name} of Kafka cannot begin at offset {offset}, for it {what}.")
+        segments[found[0]] = offset
+    for segment, offset in segments.items():
+        for kind in ("*.index", "*.timeindex", "*.snapshot"):  # made anew at the start
+            for file in segment.parent.glob(kind):
+                file.unlink()
+        segment.rename(segment.with_name(f"{offset:020d}.log"))

