@@ -1,0 +1,133 @@
+"""`globalmart simulate`: days of the shop in minutes, on a stack of their own, with the incidents that one asks for; and a report of them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from infra.bench.base import throwaway
+from infra.simulate.conduct import Show, View, conduct, prepare
+from infra.simulate.outcome import Outcome
+from infra.simulate.page import page, span
+from infra.simulate.plan import EXAMPLE, KINDS, PlanError, make_plan
+from ingestion.command import INTERRUPTED, stop_on_signals
+
+EPILOG = f"Example: {EXAMPLE}"
+USAGE = 2
+
+
+def simulate(
+    days: Annotated[int, typer.Option(help="How many days, which end with today's midnight (UTC).")] = 7,
+    speed: Annotated[float, typer.Option(help="Simulated seconds in a second; 600 is a day in 144 s.")] = 600,
+    incident: Annotated[
+        list[str] | None,
+        typer.Option(help=f"KIND, KIND@WHEN or KIND@WHEN+LENGTH; may be repeated. Kinds: {', '.join(KINDS)}."),
+    ] = None,
+    scale: Annotated[float, typer.Option(help="Share of the shop's 100,000 orders a day.")] = 0.02,
+    seed: Annotated[int, typer.Option(help="Which world and which chance.")] = 1,
+    out: Annotated[Path, typer.Option(help="The report, one HTML file.")] = Path("globalmart-simulation.html"),
+    as_json: Annotated[bool, typer.Option("--json", help="Print what happened as one JSON object, too.")] = False,
+) -> None:
+    """Run generator, stream, daily runs and alert desk over simulated days, with incidents, and write a report.
+
+    The stack is one of its own and is gone afterwards. Ctrl-C ends it early with a report of what happened until then. Exits with 1
+    where the books do not balance, a day was not made, or an incident raised no alarm.
+    """
+    console = Console(stderr=True, highlight=False)
+
+    def say(text: str) -> None:
+        console.print(f"  {datetime.now():%H:%M:%S} {text}", markup=False, soft_wrap=True)
+
+    try:
+        plan = make_plan(days, speed, scale, seed, incident or (), datetime.now(UTC))
+        _check_writable(out)
+    except PlanError as error:
+        console.print(f"Error: {error}", style="red", markup=False, soft_wrap=True)
+        raise typer.Exit(USAGE) from None
+    say(
+        f"{plan.start:%Y-%m-%d} to {plan.end:%Y-%m-%d}: {plan.days} simulated days in {span(plan.real_seconds)}, "
+        f"and some minutes for the stack's start and the last daily runs"
+    )
+    try:
+        with throwaway(), _bar(console) as show:
+            prepare()
+            with stop_on_signals() as stop:
+                outcome = conduct(plan, stop, say, show)
+    except KeyboardInterrupt:
+        say("Interrupted before the first day: there is nothing to report.")
+        raise typer.Exit(INTERRUPTED) from None
+    out.write_text(page(outcome, version("globalmart-lakehouse")), encoding="utf-8")
+    if as_json:
+        sys.stdout.write(outcome.to_json().decode() + "\n")
+    _sum_up(console, outcome, out)
+    if outcome.is_interrupted:
+        raise typer.Exit(INTERRUPTED)
+    if outcome.problems:
+        raise typer.Exit(1)
+
+
+def _check_writable(out: Path) -> None:
+    """Raise PlanError now rather than after half an hour."""
+    if out.is_dir() or not out.absolute().parent.is_dir():
+        raise PlanError(f"--out {out} is no file in a folder that exists; name one, such as --out week.html.")
+    try:
+        with out.open("a"):
+            pass
+        if not out.stat().st_size:
+            out.unlink()
+    except OSError as error:
+        raise PlanError(
+            f"--out {out} cannot be written ({error.strerror}); name another, such as --out week.html."
+        ) from None
+
+
+@contextmanager
+def _bar(console: Console) -> Iterator[Show]:
+    """A bar over the simulated time, once there is something to show; nothing where nobody watches."""
+    columns = (
+        TextColumn("{task.description:<16}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[sent]:>9,} sent  {task.fields[lag]:>7} waiting  {task.fields[days]} days made"),
+        TimeRemainingColumn(),
+    )
+    bar = Progress(*columns, console=console, disable=not console.is_terminal, transient=True)
+    task = bar.add_task("", total=1.0, sent=0, lag="", days=0)
+
+    def show(view: View) -> None:
+        bar.start()
+        lag = "?" if view.lag is None else f"{view.lag:,}"
+        bar.update(
+            task,
+            description=f"{view.at:%Y-%m-%d %H:%M}",
+            completed=view.done,
+            sent=view.sent_count,
+            lag=lag,
+            days=view.day_count,
+        )
+
+    try:
+        yield show
+    finally:
+        bar.stop()
+
+
+def _sum_up(console: Console, outcome: Outcome, out: Path) -> None:
+    console.print(f"  books {'balance' if outcome.books.balanced else 'DO NOT balance'}", markup=False)
+    for one in outcome.incidents:
+        words = one.note or "no alarm"
+        if one.alarm is not None:
+            words = f"{one.alarm!r} after {span(one.seconds_to_alarm)}, {span(one.simulated_seconds_to_alarm)} on the shop's clock"
+        console.print(f"  {one.kind} of {one.begins_at:%Y-%m-%d %H:%M}: {words}", markup=False, soft_wrap=True)
+    for problem in outcome.problems:
+        console.print(f"  {problem}", style="red", markup=False, soft_wrap=True)
+    console.print(f"  report: {out}", markup=False, soft_wrap=True)
