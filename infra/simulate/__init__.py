@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from infra.bench.base import throwaway
-from infra.simulate.conduct import Show, View, conduct, prepare
-from infra.simulate.outcome import Outcome
-from infra.simulate.page import page, span
 from infra.simulate.plan import EXAMPLE, KINDS, PlanError, make_plan
-from ingestion.command import INTERRUPTED, stop_on_signals
+
+if TYPE_CHECKING:
+    from infra.simulate.outcome import Outcome
 
 EPILOG = f"Example: {EXAMPLE}"
 USAGE = 2
@@ -53,16 +48,23 @@ def simulate(
     except PlanError as error:
         console.print(f"Error: {error}", style="red", markup=False, soft_wrap=True)
         raise typer.Exit(USAGE) from None
+    # Only now: a wrong argument is refused at once.
+    from infra.bench.base import throwaway
+    from infra.simulate.conduct import NothingYetError, conduct, prepare
+    from infra.simulate.page import page, span
+    from infra.simulate.view import bar
+    from ingestion.command import INTERRUPTED, stop_on_signals
+
     say(
         f"{plan.start:%Y-%m-%d} to {plan.end:%Y-%m-%d}: {plan.days} simulated days in {span(plan.real_seconds)}, "
         f"and some minutes for the stack's start and the last daily runs"
     )
     try:
-        with throwaway(), _bar(console) as show:
+        with throwaway(), bar(console) as show:
             prepare()
             with stop_on_signals() as stop:
                 outcome = conduct(plan, stop, say, show)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, NothingYetError):
         say("Interrupted before the first day: there is nothing to report.")
         raise typer.Exit(INTERRUPTED) from None
     out.write_text(page(outcome, version("globalmart-lakehouse")), encoding="utf-8")
@@ -90,38 +92,9 @@ def _check_writable(out: Path) -> None:
         ) from None
 
 
-@contextmanager
-def _bar(console: Console) -> Iterator[Show]:
-    """A bar over the simulated time, once there is something to show; nothing where nobody watches."""
-    columns = (
-        TextColumn("{task.description:<16}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TextColumn("{task.fields[sent]:>9,} sent  {task.fields[lag]:>7} waiting  {task.fields[days]} days made"),
-        TimeRemainingColumn(),
-    )
-    bar = Progress(*columns, console=console, disable=not console.is_terminal, transient=True)
-    task = bar.add_task("", total=1.0, sent=0, lag="", days=0)
-
-    def show(view: View) -> None:
-        bar.start()
-        lag = "?" if view.lag is None else f"{view.lag:,}"
-        bar.update(
-            task,
-            description=f"{view.at:%Y-%m-%d %H:%M}",
-            completed=view.done,
-            sent=view.sent_count,
-            lag=lag,
-            days=view.day_count,
-        )
-
-    try:
-        yield show
-    finally:
-        bar.stop()
-
-
 def _sum_up(console: Console, outcome: Outcome, out: Path) -> None:
+    from infra.simulate.page import span
+
     console.print(f"  books {'balance' if outcome.books.balanced else 'DO NOT balance'}", markup=False)
     for one in outcome.incidents:
         words = one.note or "no alarm"

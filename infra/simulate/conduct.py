@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 import xmlrpc.client
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -16,19 +16,21 @@ import dagster as dg
 
 from infra import stack
 from infra.bench.base import BenchError, wait_for_lag
-from infra.bench.looks import looking
+from infra.bench.looks import Look, looking
 from infra.simulate import reading
 from infra.simulate.alarms import match_all
 from infra.simulate.outcome import DayRun, Outcome, by_hour, problems
-from infra.simulate.plan import BROKER_LOSS, Clock, Incident, Plan, PlanError
+from infra.simulate.plan import BROKER_LOSS, Clock, Incident, Plan
+from infra.simulate.view import Show, View
 from infra.supervision import Supervisor
 from ingestion.options import RunOptions
 from ingestion.run import Progress, Report, run
 from lakehouse import heartbeat
 from lakehouse.books.prove import prove
+from lakehouse.errors import GlobalMartError
 from lakehouse.settings import Settings, env_file
 
-SERVICES = ("kafka", "minio", "postgres", "streaming", "desk", "dagster-daemon")
+SERVICES = ("kafka", "minio", "postgres", "streaming", "desk")
 _LOOK_SECONDS = 15
 _RUNS_SECONDS = 10
 _DRAIN_SECONDS = 900
@@ -44,18 +46,10 @@ WATCH = {
     "quality_least_records": 200,
 }
 Say = Callable[[str], None]
-Show = Callable[["View"], None]
 
 
-@dataclass(frozen=True)
-class View:
-    """How far a simulation is, for who watches. `lag`: records that wait for the stream, None where that is not known."""
-
-    done: float
-    at: datetime
-    sent_count: int
-    lag: int | None
-    day_count: int
+class NothingYetError(GlobalMartError):
+    """Stopped before the first day."""
 
 
 def prepare() -> None:
@@ -71,26 +65,45 @@ def prepare() -> None:
 def conduct(plan: Plan, stop: threading.Event, say: Say, show: Show) -> Outcome:
     """Simulate until the plan's end or `stop`, and say what happened. The stack of this process' `.env` is up afterwards.
 
-    Raises StackError, KafkaError, BenchError where it cannot even begin, and whatever ends the generator.
+    Raises StackError, KafkaError, BenchError, NothingYetError where it cannot even begin, and whatever ends the generator.
     """
     settings = stack.up(only=SERVICES, say=say)
+    with reading.dagster_record(settings) as instance:
+        stack.up(only=["dagster-daemon"], say=say)  # after its tables are there: two that make them would stumble
+        _send_catalogue(settings, plan, stop, say)
+        with looking(settings, _LOOK_SECONDS) as looks:
+            return _simulate(settings, plan, instance, looks, stop, say, show)
+
+
+def _send_catalogue(settings: Settings, plan: Plan, stop: threading.Event, say: Say) -> None:
     say("sending the catalogue")
-    run(settings, plan.catalogue(), stop=stop)
+    if not stop.is_set():
+        run(settings, plan.catalogue(), stop=stop)
     if stop.is_set():
-        raise PlanError("Interrupted before the first day: there is nothing to report.")
+        raise NothingYetError("Interrupted before the first day: there is nothing to report.")
     wait_for_lag(settings, 0)
-    with looking(settings, _LOOK_SECONDS) as looks, reading.dagster_record(settings) as instance:
-        days = _Days(plan, instance, say)
-        generator = _Generator(settings, plan.traffic(), stop)
-        generator.start()
-        clock = _run(settings, plan, generator, days, stop, say, show)
-        sent_at = datetime.now(UTC)
-        reached_at = min(clock.simulated(sent_at), plan.end) if generator.report.interrupted else plan.end
-        is_interrupted = generator.report.interrupted
-        drained = _drain(settings, is_interrupted, say)
-        if not is_interrupted:
-            is_interrupted = _wait_for_runs(days, clock, stop, say)
-        runs = reading.day_runs(instance, clock)
+
+
+def _simulate(
+    settings: Settings,
+    plan: Plan,
+    instance: dg.DagsterInstance,
+    looks: Sequence[Look],
+    stop: threading.Event,
+    say: Say,
+    show: Show,
+) -> Outcome:
+    days = _Days(plan, instance, say)
+    generator = _Generator(settings, plan.traffic(), stop)
+    generator.start()
+    clock = _run(settings, plan, generator, days, stop, say, show)
+    sent_at = datetime.now(UTC)
+    reached_at = min(clock.simulated(sent_at), plan.end) if generator.report.interrupted else plan.end
+    is_interrupted = generator.report.interrupted
+    drained = _drain(settings, is_interrupted, say)
+    if not is_interrupted:
+        is_interrupted = _wait_for_runs(days, clock, stop, say)
+    runs = reading.day_runs(instance, clock)
     say("proving the books")
     books = prove(settings)
     told, alarms = reading.told_and_raised(clock, clock.began_at)

@@ -87,7 +87,7 @@ class Plan:
 
     def catalogue(self) -> RunOptions:
         """The generator's run that makes the products known before the first day."""
-        return history(1.0, _ms(self.start), streams=("products",), catalogue=True, seed=self.seed, scale=self.scale)
+        return history(1.0, _ms(self.start), streams=("products",), seed=self.seed, scale=self.scale)
 
     def traffic(self) -> RunOptions:
         """The generator's run over all days."""
