@@ -232,7 +232,9 @@ def _run(
 def _kill_broker(settings: Settings) -> None:
     """kill -9, and keep the supervisor from starting it anew."""
     supervisor = Supervisor(settings)
-    os.kill(supervisor.processes()["kafka"]["pid"], signal.SIGKILL)
+    pid = int(supervisor.processes()["kafka"]["pid"])
+    if pid:  # 0 where it is down already; to `kill`, 0 is the whole group of this process
+        os.kill(pid, signal.SIGKILL)
     deadline = time.monotonic() + _BROKER_SECONDS
     while supervisor.processes()["kafka"]["statename"] != "STOPPED" and time.monotonic() < deadline:
         with contextlib.suppress(xmlrpc.client.Fault):  # between two lives there is nothing to stop
