@@ -188,9 +188,12 @@ def problems(
     """What did not go as it should, in sentences. An interrupted simulation is not asked for all days and alarms."""
     found = []
     if not books.balanced:
-        found.append(f"The books do not balance: {len(books.differences)} differences.")
+        count = len(books.differences)
+        found.append(f"The books do not balance: {count} difference{'' if count == 1 else 's'}.")
     failed = [one for one in runs if one.failures or one.status == "FAILURE"]
-    found += [f"The run of {one.day} failed: {'; '.join(one.failures) or 'its log says why'}." for one in failed]
+    found += [
+        f"The run of {one.day} failed: {'; '.join(one.failures).rstrip('.') or 'its log says why'}." for one in failed
+    ]
     if not is_interrupted:
         made = {one.day for one in runs if one.status == "SUCCESS"} | {one.day for one in failed}
         days = [plan.start.date() + timedelta(days=number) for number in range(plan.days)]

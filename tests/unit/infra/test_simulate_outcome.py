@@ -160,10 +160,10 @@ def test_what_did_not_go_well_is_said_in_sentences() -> None:
     peak = match(parse_incident("sale-peak@1h", 2 * DAY), CLOCK, START + 2 * DAY, [])
     assert quiet is not None
     assert peak is not None
-    failed = DayRun(START.date(), "FAILURE", None, None, None, (), ("step x failed: no disk",))
+    failed = DayRun(START.date(), "FAILURE", None, None, None, (), ("step x failed: no disk.",))
     assert problems(plan, False, [failed], [quiet, peak], books(balanced=False)) == [
-        "The books do not balance: 1 differences.",
-        "The run of 2026-06-08 failed: step x failed: no disk",
+        "The books do not balance: 1 difference.",
+        "The run of 2026-06-08 failed: step x failed: no disk.",
         "The run of 2026-06-09 was not made in time.",
         "broker-loss of 2026-06-08 04:00 raised none of the alarms service_down, service_unwell, stream_stalled, stream_behind.",
     ]
@@ -194,7 +194,7 @@ def test_the_page_stands_alone_and_escapes_what_it_is_told() -> None:
     "changes",
     [
         {"hours": [], "runs": [], "alarms": [], "incidents": [], "is_interrupted": True, "drain_seconds": None},
-        {"books": books(balanced=False), "problems": ["The books do not balance: 1 differences."]},
+        {"books": books(balanced=False), "problems": ["The books do not balance: 1 difference."]},
     ],
 )
 def test_a_partial_or_bad_outcome_has_a_page_too(changes: dict[str, Any]) -> None:
