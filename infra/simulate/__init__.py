@@ -65,7 +65,7 @@ def simulate(
             with stop_on_signals() as stop:
                 outcome = conduct(plan, stop, say, show)
     except (KeyboardInterrupt, NothingYetError):
-        say("Interrupted before the first day: there is nothing to report.")
+        say("Interrupted at once, or before the first day: there is no report.")
         raise typer.Exit(INTERRUPTED) from None
     out.write_text(page(outcome, version("globalmart-lakehouse")), encoding="utf-8")
     if as_json:

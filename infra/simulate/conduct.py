@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import threading
 import time
@@ -28,7 +29,7 @@ from ingestion.run import Progress, Report, run
 from lakehouse import heartbeat
 from lakehouse.books.prove import prove
 from lakehouse.errors import GlobalMartError
-from lakehouse.settings import Settings, env_file
+from lakehouse.settings import CHECKOUT, Settings, env_file
 
 SERVICES = ("kafka", "minio", "postgres", "streaming", "desk")
 _LOOK_SECONDS = 15
@@ -55,11 +56,20 @@ class NothingYetError(GlobalMartError):
 def prepare() -> None:
     """Settings of the simulation's own stack: nothing in it may take real time for the shop's."""
     rules = env_file().parent / "alerts.toml"
-    rules.write_text("[watch]\n" + "".join(f"{name} = {value}\n" for name, value in WATCH.items()))
+    rules.write_text(watched((CHECKOUT / Settings.model_fields["alert_rules"].default).read_text(encoding="utf-8")))
     with env_file().open("a") as file:
         file.write(f"GLOBALMART_ALERT_RULES={rules}\n")
         # A quiet stream would move its watermark to today, and the rest of the simulated week would be late.
         file.write("GLOBALMART_STREAM_IDLE_SECONDS=864000\n")
+
+
+def watched(rules: str) -> str:
+    """The desk's rules file with the windows of WATCH. Raises ValueError where it has not each of them once."""
+    for name, value in WATCH.items():
+        rules, count = re.subn(rf"(?m)^{name} *=.*$", f"{name} = {value}", rules)
+        if count != 1:
+            raise ValueError(f"{name} stands {count} times in the alert rules")
+    return rules
 
 
 def conduct(plan: Plan, stop: threading.Event, say: Say, show: Show) -> Outcome:
@@ -232,11 +242,11 @@ def _run(
 def _kill_broker(settings: Settings) -> None:
     """kill -9, and keep the supervisor from starting it anew."""
     supervisor = Supervisor(settings)
-    pid = int(supervisor.processes()["kafka"]["pid"])
+    pid = int(supervisor.processes().get("kafka", {}).get("pid", 0))
     if pid:  # 0 where it is down already; to `kill`, 0 is the whole group of this process
         os.kill(pid, signal.SIGKILL)
     deadline = time.monotonic() + _BROKER_SECONDS
-    while supervisor.processes()["kafka"]["statename"] != "STOPPED" and time.monotonic() < deadline:
+    while supervisor.processes().get("kafka", {}).get("statename") != "STOPPED" and time.monotonic() < deadline:
         with contextlib.suppress(xmlrpc.client.Fault):  # between two lives there is nothing to stop
             supervisor.call("stopProcess", "kafka")
         time.sleep(0.1)

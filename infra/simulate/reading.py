@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -100,11 +100,6 @@ def day_runs(instance: dg.DagsterInstance, clock: Clock) -> list[DayRun]:
         if day not in found:
             found[day] = _day_run(instance, clock, day, record)
     return [found[day] for day in sorted(found)]
-
-
-def ended_days(runs: Sequence[DayRun]) -> set[date]:
-    """The days whose run is over, well or not."""
-    return {one.day for one in runs if one.made_at is not None}
 
 
 def _day_run(instance: dg.DagsterInstance, clock: Clock, day: date, record: dg.RunRecord) -> DayRun:
