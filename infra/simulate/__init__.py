@@ -56,7 +56,7 @@ def simulate(
     from ingestion.command import INTERRUPTED, stop_on_signals
 
     say(
-        f"{plan.start:%Y-%m-%d} to {plan.end:%Y-%m-%d}: {plan.days} simulated days in {span(plan.real_seconds)}, "
+        f"{plan.start:%Y-%m-%d} to {plan.end:%Y-%m-%d}: {plan.days} simulated day{'' if plan.days == 1 else 's'} in {span(plan.real_seconds)}, "
         f"and some minutes for the stack's start and the last daily runs"
     )
     try:
