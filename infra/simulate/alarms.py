@@ -19,7 +19,7 @@ EXPECTED: dict[str, tuple[str, ...]] = {
 _NOTES = {"sale-peak": "No alarm is expected: a peak is to be taken as it comes."}
 # Alarms about the shop carry its time; those about the platform the time of this machine.
 _BY_SHOP_TIME = {"stock-out-wave"}
-GRACE = timedelta(seconds=60)
+GRACE = timedelta(minutes=5)
 """Real time after an incident's end within which an alarm may still be its: what it left behind has to be worked off."""
 
 
