@@ -53,6 +53,7 @@ ELSEWHERE = {
     "notebooks": ("infra.notebooks", "notebooks", "Serve the notebooks in JupyterLab on 127.0.0.1."),
     "bench": ("infra.bench", "bench", "Run one benchmark beside its peer."),
     "container": ("infra.containers", "app", "What containers run: a service, its health, secrets, set-up."),
+    "simulate": ("infra.simulate", "simulate", "Days of the shop in minutes, with incidents, and a report of them."),
     "demo": ("infra.demo", "demo", "Everything once: history, live traffic, batch, the books, a first look."),
 }
 

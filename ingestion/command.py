@@ -100,7 +100,7 @@ def generate(
             "truth": truth,
         }
         options = _options(rate, duration, history_span, start, disorder, common)
-        with _stop_on_signals() as stop, _progress_bar(messages, show=not as_json) as on_progress:
+        with stop_on_signals() as stop, _progress_bar(messages, show=not as_json) as on_progress:
             report = run(
                 get_settings(),
                 options,
@@ -152,7 +152,7 @@ def _options(
 
 
 @contextmanager
-def _stop_on_signals() -> Iterator[threading.Event]:
+def stop_on_signals() -> Iterator[threading.Event]:
     """An event that the first Ctrl-C or SIGTERM sets; the second one is the system's own again."""
     stop = threading.Event()
     before: dict[int, Any] = {}

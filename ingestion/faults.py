@@ -17,6 +17,7 @@ import orjson
 from ingestion.anomalies import KINDS, ORDERS_PER_ANOMALY, Anomalies
 from ingestion.events import CART_EVENT, INVENTORY_EVENT, PRODUCT_VIEW, TRANSACTION
 from ingestion.hashing import Ints, key64, uuid_texts
+from ingestion.incidents import BROKEN_SHARE, Incident, any_holds
 from ingestion.labels import Label
 from ingestion.records import Records, time_texts
 from ingestion.shares import Shares
@@ -50,12 +51,21 @@ class Injector:
     """Adds faults to the records of one run, deterministically: the same records in the same blocks get the same faults.
 
     `world` is what anomalies are made of; a share of anomalies needs it. `end_ms` is where the run's event time ends.
+    `releases` are bad ones of the shop's front end: while one lasts, many of its records break.
     """
 
     def __init__(
-        self, shares: Shares, run_key: int, live: bool, world: World | None = None, end_ms: int = 2**62
+        self,
+        shares: Shares,
+        run_key: int,
+        live: bool,
+        world: World | None = None,
+        end_ms: int = 2**62,
+        releases: tuple[Incident, ...] = (),
     ) -> None:
         self._shares = shares
+        self._releases = releases
+        self._release_rng = np.random.Generator(np.random.Philox(key=[run_key, key64("releases")]))
         self._run_key = run_key
         self._live = live
         self._rng = np.random.Generator(np.random.Philox(key=[run_key, key64("faults")]))
@@ -95,6 +105,8 @@ class Injector:
                 if label is not None:
                     labels[place] = label
                     self.counts[label.fault or "original"] += 1
+        if size and self._releases:
+            labels |= self._break(records, arrival, labels)
         due = int(arrival[-1]) if size else 0
         extras = []
         while self._waiting and self._waiting[0].due_ms <= due:
@@ -218,6 +230,25 @@ class Injector:
         for one in added:
             self._add(one.of, one.value, one.label, one.delay_ms)
         return label
+
+    def _break(self, records: Records, arrival: Ints, struck: dict[int, Label]) -> dict[int, Label]:
+        """What a bad release does to the front end's records: a renamed field, or a text that is cut off."""
+        is_front = np.isin(records.kinds, (PRODUCT_VIEW, CART_EVENT)) & any_holds(self._releases, arrival)
+        is_front[list(struck)] = False
+        is_hit = is_front & (self._release_rng.random(len(records)) < BROKEN_SHARE)
+        labels = {}
+        for place in np.flatnonzero(is_hit).tolist():
+            one = Struck(records, place, int(arrival[place]))
+            if self._turn("bad_release", 0, 3) == 2:
+                label = Label("bad_release:not_json", "quarantine", ("not_json",))
+                one.value = one.value[: len(one.value) // 2]
+            else:
+                code = "missing.session_id"
+                label = Label(f"bad_release:{code}", "quarantine", (code,), one.event_id, None, one.at_ms)
+                one.value = one.value.replace(b'"session_id":', b'"sessionId":', 1)
+            labels[place] = label
+            self.counts[label.fault or "original"] += 1
+        return labels
 
     # ---- helpers -------------------------------------------------------------------------------------------------
 

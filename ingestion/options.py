@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from ingestion.hashing import key64
+from ingestion.incidents import Incident
 from ingestion.shares import Shares
 from ingestion.topics import INPUT_NAMES
 from lakehouse.errors import GlobalMartError
@@ -46,7 +47,8 @@ class RunOptions:
 
     start_ms: first event time, ms since 1970 (UTC). scale: share of the active users, in history of the daily traffic too.
     disorder_seconds: how far arrival may trail event time in history. catalogue: None sends the products that Kafka does
-    not know, True all, False none. truth: what the ledger holds, the struck records or all.
+    not know, True all, False none. truth: what the ledger holds, the struck records or all. speed: seconds of event time that
+    history sends in a second, None as fast as it can. incidents: what happens to the shop in a history.
     """
 
     mode: Literal["history", "live"]
@@ -60,6 +62,8 @@ class RunOptions:
     disorder_seconds: float = 5.0
     catalogue: bool | None = None
     truth: Literal["faults", "full"] = "faults"
+    speed: float | None = None
+    incidents: tuple[Incident, ...] = ()
 
     def __post_init__(self) -> None:
         """Raises OptionError."""
@@ -82,6 +86,12 @@ class RunOptions:
                 raise OptionError(f"There is no stream {name!r}; there are {', '.join(INPUT_NAMES)}.")
         if self.start_ms < _EARLIEST_MS:
             raise OptionError("The start lies before the year 2000; the contracts take no event from before.")
+        if self.speed is not None and not self.speed > 0:
+            raise OptionError(
+                f"The speed is {self.speed:g}; it is a number of seconds of event time in a second above 0."
+            )
+        if self.mode == "live" and (self.speed is not None or self.incidents):
+            raise OptionError("A speed and incidents belong to a history; live traffic goes by the clock.")
         if self.mode == "history" and self.end_ms > datetime.now(UTC).timestamp() * 1000 + 1000:
             raise OptionError("The history would end in the future; name an earlier --start or a shorter --history.")
 
@@ -90,9 +100,14 @@ class RunOptions:
         return self.start_ms + round(self.seconds * 1000)
 
     @property
+    def clock_seconds(self) -> float:
+        """Real time that the run takes where it goes by a clock."""
+        return self.seconds / (self.speed or 1.0)
+
+    @property
     def run_key(self) -> int:
         """Makes all ids of the run: from all that shapes its bytes, so that two runs share ids only if they are the same."""
-        skipped = {"truth", "catalogue"}
+        skipped = {"truth", "catalogue"} | {name for name in ("speed", "incidents") if not getattr(self, name)}
         return key64(*(getattr(self, item.name) for item in fields(self) if item.name not in skipped))
 
     @property

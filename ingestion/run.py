@@ -177,10 +177,29 @@ class _Run:
 
     def _send_history(self) -> None:
         start, end = self.options.start_ms, self.options.end_ms
+        if self.options.speed is not None:
+            self._send_at_speed(self.options.speed)
+            return
         for events in self.source.blocks():
             self._send(events, "history", (int(events.arrival[-1]) - start) / (end - start))
             if self.stop.is_set():
                 return
+
+    def _send_at_speed(self, speed: float) -> None:
+        """Send a history by the clock: what arrives `speed` seconds of event time after the start is due one second after it."""
+        clock_start = time.monotonic()
+        start, width = self.options.start_ms, round(speed * _LIVE_BLOCK_SECONDS * 1000)
+        self._tell("history", 0.0)
+        for whole in self.source.blocks():
+            slices = (whole.arrival - start) // width
+            for number in np.unique(slices).tolist():
+                events = whole.pick(slices == number)
+                self.drops.note(self.source.traffic.drops, events.at, events.at)
+                records, labels = self.source.records(events)
+                due = number * _LIVE_BLOCK_SECONDS
+                self._pace(records, labels, clock_start, due, due + _LIVE_BLOCK_SECONDS)
+                if self.stop.is_set():
+                    return
 
     def _send(self, events: Events, phase: str, done: float) -> None:
         self.drops.note(self.source.traffic.drops, events.at, events.at)
@@ -223,7 +242,7 @@ class _Run:
                 self._watch_lag(now - (due + (until - due) * place / len(records)))
                 self.producers.send(records, labels, place, ready)
                 place = ready
-                self._tell("live", min(now / self.options.seconds, 1.0))
+                self._tell(self.options.mode, min(now / self.options.clock_seconds, 1.0))
             else:
                 self.stop.wait(0.005)
         while time.monotonic() - clock_start < until and not self.stop.is_set():
@@ -234,9 +253,8 @@ class _Run:
         if behind > _BEHIND_SECONDS and not self._is_behind:
             self._is_behind = True
             self.report.times_behind += 1
-            self.say(
-                f"Behind the clock by {behind:.1f} s: {self.options.rate:g} records a second are more than goes through."
-            )
+            asked = "the speed asked for is" if self.options.speed else f"{self.options.rate:g} records a second are"
+            self.say(f"Behind the clock by {behind:.1f} s: {asked} more than goes through.")
         elif behind < _BEHIND_SECONDS / 2 and self._is_behind:
             self._is_behind = False
             self.say("Caught up with the clock.")

@@ -9,6 +9,7 @@ import numpy as np
 
 from ingestion.events import Events
 from ingestion.faults import Injector
+from ingestion.incidents import of_kind
 from ingestion.labels import Label
 from ingestion.options import RunOptions
 from ingestion.records import Formatter, Records
@@ -41,10 +42,12 @@ class Source:
             disorder_ms=0 if live else round(options.disorder_seconds * 1000),
             visits_per_second=options.rate / EVENTS_PER_SESSION,
             has_drops=options.shares.anomalies > 0,
+            incidents=options.incidents,
         )
         self.traffic = Traffic(world, plan, registered, catalogued)
         self._formatter = Formatter(world, options.run_key, partition_counts)
-        self._injector = Injector(options.shares, options.run_key, live, world, plan.end_ms)
+        releases = of_kind(options.incidents, "bad-release")
+        self._injector = Injector(options.shares, options.run_key, live, world, plan.end_ms, releases)
         self._wanted = np.array([name in options.streams for name in INPUT_NAMES])
         self.last_event_ms = options.start_ms
 

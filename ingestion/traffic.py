@@ -16,6 +16,7 @@ from ingestion import events, flash
 from ingestion.drops import Drop, drop_of, is_felt
 from ingestion.events import PRODUCT, USER, Events
 from ingestion.hashing import Floats, Ints
+from ingestion.incidents import Incident, of_kind, visit_factors
 from ingestion.sessions import TRANSACTIONS_PER_SESSION, Visits, simulate
 from ingestion.stock import HISTORY_DELAYS, LIVE_DELAYS, Stock
 from ingestion.travel import locations
@@ -39,7 +40,8 @@ _ACTIVITY_EXPONENT = 1.4
 @dataclass(frozen=True)
 class Plan:
     """What traffic to make. Times are ms since 1970 (UTC); `scale` is the share of active users, and in history also of the
-    daily traffic; `visits_per_second` is for live traffic. `has_drops`: now and then a country's visits stay away."""
+    daily traffic; `visits_per_second` is for live traffic. `has_drops`: now and then a country's visits stay away. `incidents`
+    are for history."""
 
     mode: Literal["history", "live"]
     key: int
@@ -49,6 +51,7 @@ class Plan:
     disorder_ms: int = 0
     visits_per_second: float = 0.0
     has_drops: bool = False
+    incidents: tuple[Incident, ...] = ()
 
     @property
     def think_seconds(self) -> float:
@@ -67,7 +70,8 @@ class Traffic:
         catalogued: npt.NDArray[np.bool_] | None = None,
     ) -> None:
         self.plan = plan
-        self.stock = Stock(world, HISTORY_DELAYS if plan.mode == "history" else LIVE_DELAYS)
+        delays = HISTORY_DELAYS if plan.mode == "history" else LIVE_DELAYS
+        self.stock = Stock(world, delays, of_kind(plan.incidents, "stock-out-wave"))
         self.drops: list[Drop] = []
         self._pace = flash.HISTORY_PACE if plan.mode == "history" else flash.LIVE_PACE
         self._world = world
@@ -204,7 +208,8 @@ class Traffic:
             slots = range(first_ms // _SLOT_MS, -(-last_ms // _SLOT_MS))
             edges = np.clip(np.arange(slots.start, slots.stop + 1) * _SLOT_MS, first_ms, last_ms)
             curves = np.array([demand(slot) for slot in slots])
-            means = SESSIONS_PER_DAY * self.plan.scale * shares * curves * (np.diff(edges) / DAY_MS)[:, None]
+            spans = np.diff(edges) / DAY_MS * visit_factors(self.plan.incidents, edges)
+            means = SESSIONS_PER_DAY * self.plan.scale * shares * curves * spans[:, None]
         counts = rng.poisson(means)
         slot, home = np.divmod(np.repeat(np.arange(counts.size), counts.ravel()), len(COUNTRIES))
         offset = (rng.random(len(slot)) * np.diff(edges)[slot]).astype(np.int64)

@@ -18,9 +18,9 @@ import duckdb
 import httpx
 import pandas as pd
 import pyarrow as pa
-import vl_convert
 from pyspark.sql import SparkSession
 
+from api.explorer.charts import picture
 from infra.java import java_home
 from lakehouse.session import build_session
 from lakehouse.settings import load_settings
@@ -28,7 +28,6 @@ from lakehouse.storage import exists, open_table
 from lakehouse.tables import BY_PATH, Table
 from lakehouse.travel import open_at
 
-WIDTH = 720
 _BY_NAME = {table.name: table for table in BY_PATH.values()}
 _NAMED = re.compile(r"\b(?:FROM|JOIN)\s+(\w+)")
 _HOW = {
@@ -125,10 +124,8 @@ def _exact(rows: pa.Table) -> pd.DataFrame:
 
 def _picture(spec: dict[str, Any], **_: Any) -> dict[str, str]:
     """A chart as a picture: the notebook needs neither a network nor an extension, and keeps what was seen."""
-    whole = spec | ({"width": WIDTH} if spec.get("width") == "container" else {})
-    release = ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
     return {
-        "image/svg+xml": vl_convert.vegalite_to_svg(whole, vl_version=release),
+        "image/svg+xml": picture(spec),
         "text/plain": str(spec.get("description", "a chart")),
     }
 

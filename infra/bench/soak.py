@@ -2,34 +2,22 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from statistics import median
 from typing import Any
 
 import numpy as np
-from deltalake.exceptions import TableNotFoundError
 
 from infra.bench.base import BenchError, Result, live, note, throwaway, up, wait_for_lag
+from infra.bench.looks import Look, looking
 from lakehouse.settings import Settings
 from lakehouse.storage import open_table
-from lakehouse.tables import LEDGER_STREAMING, TABLES
+from lakehouse.tables import LEDGER_STREAMING
 
 _RATE = 500
 _WARM_UP_SECONDS = 60
 _PARTS = 6
 _LOOKS = 10  # of the files in each part
-
-
-@dataclass(frozen=True)
-class Look:
-    """How many files the newest version of each streaming table had at a time, by path."""
-
-    at: datetime
-    files: dict[str, int]
 
 
 def soak(seconds: int) -> Result:
@@ -41,42 +29,12 @@ def soak(seconds: int) -> Result:
         settings = up("kafka", "minio", "streaming")
         live(settings, _RATE, _WARM_UP_SECONDS)
         began = datetime.now(UTC)
-        with _looking(settings, seconds / _PARTS / _LOOKS) as looks:
+        with looking(settings, seconds / _PARTS / _LOOKS) as looks:
             live(settings, _RATE, seconds)
         wait_for_lag(settings, 0)
         parts = _parts(settings, began, seconds, looks)
     ratio = round(parts[-1]["batch_seconds_p50"] / parts[0]["batch_seconds_p50"], 2)
     return Result("soak", "median batch, last part over first", ratio, None, None, {"parts": parts})
-
-
-@contextmanager
-def _looking(settings: Settings, every: float) -> Iterator[list[Look]]:
-    """Count files every so many seconds for as long as the block runs."""
-    looks: list[Look] = []
-    done = threading.Event()
-
-    def look() -> None:
-        while not done.wait(every):
-            looks.append(Look(datetime.now(UTC), _files(settings)))
-
-    thread = threading.Thread(target=look, name="files", daemon=True)
-    thread.start()
-    try:
-        yield looks
-    finally:
-        done.set()
-        thread.join()
-
-
-def _files(settings: Settings) -> dict[str, int]:
-    found = {}
-    for table in TABLES:
-        if table.owner == "streaming":
-            try:
-                found[table.path] = len(open_table(settings, table).file_uris())
-            except TableNotFoundError:
-                continue
-    return found
 
 
 def _parts(settings: Settings, began: datetime, seconds: int, looks: list[Look]) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ from api.explorer.charts.explore import ChartType, explore
 from api.explorer.charts.frame import Figure, nothing
 from api.explorer.charts.funnel import funnel
 from api.explorer.charts.heat import cohorts, heat_map
+from api.explorer.charts.picture import picture
 from api.explorer.charts.rows import ChartError, Rows
 from api.explorer.charts.sales_map import sales_map
 from api.explorer.charts.theme import DARK, LIGHT, THEMES, Theme
@@ -36,6 +37,7 @@ __all__ = [
     "ingestion_rates",
     "nothing",
     "over_time",
+    "picture",
     "revenue_over_time",
     "sales_by_category",
     "sales_map",
