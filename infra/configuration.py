@@ -37,6 +37,7 @@ _SECTIONS = {
     "kafka_bootstrap_servers": "Kafka",
     "s3_endpoint": "S3",
     "postgres_url": "PostgreSQL and the API's address",
+    "listen_host": "Where the stack's own servers are",
     "kafka_port": "Ports of the local stack, all on 127.0.0.1",
     "kafka_memory_gb": "Memory of the local stack's servers",
     "spark_master": "Spark",
@@ -46,6 +47,8 @@ _SECTIONS = {
     "api_workers": "API",
     "mirror_database": "PostgreSQL mirror",
     "alert_rules": "Alert desk",
+    "backup_s3_endpoint": "Backup",
+    "metrics_host": "Monitoring",
     "service": "Set by the stack itself",
 }
 """The setting with which each section begins."""
