@@ -21,7 +21,14 @@ def table(first: str) -> dict[str, list[str]]:
 
 def test_each_user_of_minio_has_its_rights() -> None:
     settings = Settings(_env_file=None)
-    words = {"*": "all", "gold/*": "`gold`", "silver/*": "`silver`", "ops/*": "`ops`"}
+    words = {
+        "*": "all",
+        "gold/*": "`gold`",
+        "silver/*": "`silver`",
+        "ops/*": "`ops`",
+        "*/_delta_log/*": "the logs of tables",
+        "ops/ledger_streaming/*": "`ops/ledger_streaming`",
+    }
     found = {}
     for user, policy in policies(settings).items():
         (reads,) = [one["Resource"] for one in policy["Statement"] if "s3:GetObject" in one["Action"]]

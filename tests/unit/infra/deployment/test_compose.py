@@ -276,7 +276,7 @@ def _tag(name: str) -> str:
 
 def test_servers_are_of_the_versions_that_the_tests_run() -> None:
     assert f'name="kafka_2.13" rev="{_tag("kafka")}"' in (CHECKOUT / "infra" / "jars" / "ivy.xml").read_text()
-    assert postgres._binaries().parts[-2] == f"pginstall{_tag('postgres').split('.')[0]}"
+    assert postgres.binaries().parts[-2] == f"pginstall{_tag('postgres').split('.')[0]}"
 
 
 @pytest.mark.parametrize(("name", "bound"), [("streaming", "2"), ("dagster-daemon", "2")])
