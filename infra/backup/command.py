@@ -32,9 +32,11 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 class _MakeUnlessNamed(TyperGroup):
     """`globalmart backup TARGET` is `globalmart backup make TARGET`."""
 
+    unless_named = "make"
+
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if args and not {"--help", *self.commands} & set(args):
-            args = ["make", *args]
+            args = [self.unless_named, *args]
         return super().parse_args(ctx, args)
 
 

@@ -36,8 +36,9 @@ def wrong(args: list[str]) -> str:
         return f"there is no command {name}"
     found = command(name)
     while hasattr(found, "commands") and rest and not rest[0].startswith("-"):
-        with found.make_context(name, list(rest), resilient_parsing=True) as context:
-            inner, *rest = [*context.protected_args, *context.args]
+        inner, *rest = rest
+        if inner not in found.commands and hasattr(found, "unless_named"):
+            inner, rest = found.unless_named, [inner, *rest]
         if inner not in found.commands:
             return f"{name} has no command {inner}"
         found = found.commands[inner]
