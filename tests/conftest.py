@@ -68,7 +68,8 @@ class Stack:
         return wait_for(healthy, f"{name} healthy", seconds)
 
     def stop(self, name: str) -> None:
-        supervision.Supervisor(load_settings()).call("stopProcess", name)
+        if self.status(name).pid:
+            supervision.Supervisor(load_settings()).call("stopProcess", name)
 
     def processes(self) -> list[psutil.Process]:
         return supervision.leftovers(load_settings())

@@ -27,7 +27,7 @@ def is_there(settings: Settings) -> bool:
 
 def dump(settings: Settings, database: str, into: Path) -> None:
     """One database as of the moment that pg_dump begins. Raises BackupError."""
-    _run(settings, "pg_dump", "--format=custom", "--compress=zstd", f"--file={into}", f"--dbname={database}")
+    _run(settings, "pg_dump", "--format=custom", "--compress=gzip", f"--file={into}", f"--dbname={database}")
 
 
 def is_empty(settings: Settings) -> bool:

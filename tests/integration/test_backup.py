@@ -69,6 +69,13 @@ class Traffic:
             cwd=CHECKOUT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
         )  # fmt: skip
 
+    def __enter__(self) -> Traffic:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()  # where the test failed before it ended by itself
+        self._process.wait()
+
     def finish(self) -> dict[str, Any]:
         out, _ = self._process.communicate(timeout=600)
         assert self._process.returncode == 0, out
@@ -107,11 +114,12 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def made(stack: Stack, target: Path) -> dict[str, Any]:
     """A backup that was made while traffic was flowing, of a point in its midst; the traffic has ended since and is in the lake."""
     settings = stack(*SERVICES)
-    Traffic(70, 3).finish()
+    with Traffic(70, 3) as before:
+        before.finish()
     wait_taken(settings)
-    running = Traffic(71, 25)
-    first = said("backup", str(target))
-    running.finish()
+    with Traffic(71, 25) as running:
+        first = said("backup", str(target))
+        running.finish()
     wait_taken(settings)
     return first
 
@@ -196,6 +204,7 @@ def test_a_running_stack_and_a_full_one_are_refused(stack, made, target):
     assert "--over" in full.stderr
 
 
+@pytest.mark.long
 def test_restored_beside_its_kafka_the_stream_takes_the_rest_from_there(stack, made, rows, target):
     stack.stop("streaming")
     done = said("restore", str(target), "--backup", made["backup_id"], "--over")
@@ -210,6 +219,7 @@ def test_restored_beside_its_kafka_the_stream_takes_the_rest_from_there(stack, m
     assert books.batch_id > made["point"]["batch_id"]
 
 
+@pytest.mark.long
 def test_restored_on_a_new_machine_it_goes_on_with_a_new_kafka_and_is_upgraded(stack, made, rows, target, tmp_path):
     with another_stack(tmp_path):
         local_stack.up(only=("kafka", "minio", "postgres"), say=lambda _: None)
@@ -218,12 +228,14 @@ def test_restored_on_a_new_machine_it_goes_on_with_a_new_kafka_and_is_upgraded(s
         settings = load_settings()
         assert_rows_are_those_of_the_point(settings, made, rows)
         local_stack.up(only=SERVICES, say=lambda _: None)
-        taken = sum(Traffic(72, 5).finish()["acknowledged"].values())
+        with Traffic(72, 5) as more:
+            taken = sum(more.finish()["acknowledged"].values())
         books = settle(settings)
         assert books.batch_id > made["point"]["batch_id"]
         assert sum(line.kafka for line in books.topics) == taken
         assert sum(line.bronze for line in books.topics) == made["counts"]["record_count"] + taken
-        _upgraded_while_traffic_flows(settings, target, newer_release(tmp_path / "newer"))
+        with Traffic(73, 30) as running:
+            _upgraded_while_traffic_flows(settings, target, newer_release(tmp_path / "newer"), running)
     stack(*SERVICES)
 
 
@@ -254,9 +266,8 @@ def newer_release(folder: Path) -> Path:
     return folder
 
 
-def _upgraded_while_traffic_flows(settings: Settings, target: Path, newer: Path) -> None:
+def _upgraded_while_traffic_flows(settings: Settings, target: Path, newer: Path, running: Traffic) -> None:
     old_rows = open_table(settings, LEDGER_STREAMING).to_pyarrow_table().num_rows
-    running = Traffic(73, 30)
     plan = json.loads(globalmart("upgrade", "plan", "--json", checkout=newer).stdout)
     assert plan["is_needed"]
     assert plan["columns"] == {LEDGER_STREAMING.path: ["written_by"]}

@@ -58,6 +58,7 @@ def test_the_minutes_add_up_to_a_quarter_of_an_hour_and_some() -> None:
     assert 15 <= sum(int(found) for found in re.findall(r"^## .*\((\d+) minutes?\)$", PAGE, flags=re.M)) <= 20
 
 
+@pytest.mark.long
 def test_each_step_shows_what_the_page_says(stack: Any) -> None:
     stack(*SERVICES)
     for lines, seen in STEPS:
