@@ -115,11 +115,12 @@ def up(only: Sequence[str] = (), without: Sequence[str] = (), say: Say = print) 
     settings = prepare(say)
     supervisor = Supervisor(settings)
     with _alone(settings):
+        before = _running(supervisor)
         for line in supervisor.start():
             say(line)
-        running = {
-            name for name, info in supervisor.processes().items() if info["statename"] in {"RUNNING", "STARTING"}
-        }
+        running = _running(supervisor)
+        # What a changed configuration stopped comes back, asked for or not
+        chosen = [service for service in SERVICES if service in chosen or service.name in before - running]
         taken = doctor.taken_ports(settings, [service for service in chosen if service.name not in running])
         if taken:
             if not running:
@@ -135,6 +136,10 @@ def up(only: Sequence[str] = (), without: Sequence[str] = (), say: Say = print) 
             if stage == 1:
                 bootstrap(settings, {service.name for service in members}, say)
     return settings
+
+
+def _running(supervisor: Supervisor) -> set[str]:
+    return {name for name, info in supervisor.processes().items() if info["statename"] in {"RUNNING", "STARTING"}}
 
 
 def _start(supervisor: Supervisor, service: Service) -> None:

@@ -21,8 +21,8 @@ def adopt_jvm(settings: Settings, spark: SparkSession, service: str = "streaming
     """Write down which JVM serves this process of `service`."""
     pid = int(spark._jvm.java.lang.ProcessHandle.current().pid())  # type: ignore[union-attr]
     note = {"pid": pid, "started": psutil.Process(pid).create_time()}
-    settings.run_dir.mkdir(parents=True, exist_ok=True)
     path = _note_file(settings, service)
+    path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_suffix(".draft")  # a reader finds the old note or the new one, never half of one
     draft.write_text(json.dumps(note))
     draft.replace(path)
@@ -61,4 +61,4 @@ def wait_for_old_jvm(settings: Settings, service: str = "streaming") -> None:
 
 
 def _note_file(settings: Settings, service: str) -> Path:
-    return settings.run_dir / f"{service}-jvm.json"
+    return settings.run_dir / "jvm" / f"{service}.json"  # not beside the heartbeats, which are read by `*.json`

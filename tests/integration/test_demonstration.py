@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from documents import DOCS, command_lines
 
-from lakehouse.settings import CHECKOUT, PREFIX
+from lakehouse.settings import CHECKOUT
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
@@ -32,13 +32,10 @@ STEPS = [
 
 def run(script: str) -> str:
     """What the script prints, as it stands on the page, in the shell of a reader. Fails the test where it fails."""
-    env = {
-        name: value for name, value in os.environ.items() if name == f"{PREFIX}ENV_FILE" or not name.startswith(PREFIX)
-    }
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script],
         cwd=CHECKOUT,
-        env={**env, "PYTHONPATH": str(CHECKOUT), "COLUMNS": "160"},
+        env={**os.environ, "PYTHONPATH": str(CHECKOUT), "COLUMNS": "160"},
         capture_output=True,
         text=True,
         timeout=600,

@@ -108,7 +108,7 @@ class Driver:
         """Process ids of Python and its JVM, once both are there."""
 
         def own_jvm() -> int:
-            note = self._stack.settings().run_dir / "streaming-jvm.json"
+            note = self._stack.settings().run_dir / "jvm" / "streaming.json"
             pid = int(json.loads(note.read_text())["pid"]) if note.exists() else 0
             assert self.process is not None
             return (
@@ -213,7 +213,7 @@ def replace_a_frozen_writer(stack: Stack, driver: Driver, proxy: S3Proxy, tmp_pa
     for pid in (jvm, python):
         os.kill(pid, signal.SIGSTOP)
     second = Driver(stack, stack.settings().s3_endpoint, tmp_path / "second.log")
-    note = stack.settings().run_dir / "streaming-jvm.json"
+    note = stack.settings().run_dir / "jvm" / "streaming.json"
     note.unlink()  # on another machine the second would not know of the first's JVM either
     try:
         second.start()

@@ -114,7 +114,7 @@ def written(body: dict[str, Any]) -> bytes:
 
 
 def jvm(stack: Stack) -> int:
-    return int(json.loads((stack.settings().run_dir / "realtime-jvm.json").read_text())["pid"])
+    return int(json.loads((stack.settings().run_dir / "jvm" / "realtime.json").read_text())["pid"])
 
 
 @pytest.fixture(scope="module")

@@ -93,6 +93,14 @@ def test_a_second_up_changes_no_process(servers: Any) -> None:
     assert [servers.status(name).pid for name in SERVERS] == before
 
 
+def test_what_a_changed_configuration_stops_comes_back(servers: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = {name: servers.status(name).pid for name in ("kafka", "minio", "postgres")}
+    monkeypatch.setenv("GLOBALMART_LOG_LEVEL", "WARNING")
+    servers("minio")
+    after = {name: servers.status(name) for name in before}
+    assert all(one.healthy and one.pid != before[name] for name, one in after.items())
+
+
 @pytest.mark.parametrize("name", SERVERS)
 def test_a_killed_server_comes_back(servers: Any, name: str) -> None:
     restarts = servers.status(name).restarts

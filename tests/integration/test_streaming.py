@@ -97,7 +97,7 @@ def intents(stack: Stack) -> int:
 
 
 def jvm(stack: Stack) -> int:
-    return int(json.loads((stack.settings().run_dir / "streaming-jvm.json").read_text())["pid"])
+    return int(json.loads((stack.settings().run_dir / "jvm" / "streaming.json").read_text())["pid"])
 
 
 def state(stack: Stack) -> str:

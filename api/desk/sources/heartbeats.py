@@ -23,9 +23,7 @@ class Heartbeats:
         self._own = own
 
     def conditions(self, now: datetime) -> list[Condition]:
-        asked = set(wanted(self._settings))
-        names = sorted(path.stem for path in self._settings.run_dir.glob("*.json"))
-        found = [self._examine(name, now) for name in names if name != self._own and name in asked]
+        found = [self._examine(name, now) for name in sorted(wanted(self._settings)) if name != self._own]
         return [one for one in found if one is not None]
 
     def _examine(self, name: str, now: datetime) -> Condition | None:

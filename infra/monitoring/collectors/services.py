@@ -32,10 +32,10 @@ class Services:
                     Sample(names.SERVICE_RESTARTS, one.restarts, (one.name,)),
                 ]
             samples += _costs({one.pid: one.name for one in statuses if one.pid})
-        for path in sorted(self._settings.run_dir.glob("*.json")):
-            beat = heartbeat.read(self._settings, path.stem)
-            if beat is not None and path.stem in {one.name for one in statuses}:
-                samples.append(Sample(names.HEARTBEAT_AGE, beat["age_seconds"], (path.stem,)))
+        for one in statuses:
+            beat = heartbeat.read(self._settings, one.name)
+            if beat is not None:
+                samples.append(Sample(names.HEARTBEAT_AGE, beat["age_seconds"], (one.name,)))
         return samples
 
 
