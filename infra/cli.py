@@ -71,6 +71,10 @@ _out = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
 
 Services = Annotated[list[str] | None, typer.Option(metavar="SERVICE", help="Start only this one; may be repeated.")]
 Without = Annotated[list[str] | None, typer.Option(metavar="SERVICE", help="Leave this one out; may be repeated.")]
+Profile = Annotated[
+    str,
+    typer.Option(metavar="NAME", help="local, or cluster: three Kafka brokers and a Spark cluster. Kept in `.env`."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
@@ -81,11 +85,14 @@ def setup() -> None:
 
 
 @app.command(epilog="Example: globalmart up --without dagster-daemon --without dagster-webserver")
-def up(only: Services = None, without: Without = None) -> None:
+def up(only: Services = None, without: Without = None, profile: Profile = "") -> None:
     """Start the local stack and wait until each service is healthy, in order."""
     from infra import stack
 
-    stack.up(only or (), without or (), say=lambda text: _out.print(f"  {text}", markup=False, soft_wrap=True))
+    def say(text: str) -> None:
+        _out.print(f"  {text}", markup=False, soft_wrap=True)
+
+    stack.up(only or (), without or (), say, profile)
 
 
 @app.command(epilog="Example: globalmart down")

@@ -152,7 +152,7 @@ def _ports(settings: Settings) -> list[Finding]:
     """Ports of services that do not run must be free; a running MinIO must accept the pair in `.env`."""
     processes = supervision.Supervisor(settings).processes()
     running = {name for name, info in processes.items() if info["statename"] in {"RUNNING", "STARTING"}}
-    stopped = [service for service in SERVICES if service.name not in running]
+    stopped = [one for one in SERVICES if settings.profile in one.profiles and one.name not in running]
     findings = [Finding("ports", False, sentence) for sentence in taken_ports(settings, stopped)]
     findings = findings or [Finding("ports", True, "free, or held by this stack")]
     if not processes:

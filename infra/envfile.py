@@ -1,4 +1,4 @@
-"""`.env`: written once with free ports and fresh secrets, mode 0600, and never overwritten."""
+"""`.env`: written once with free ports and fresh secrets, mode 0600, and never overwritten; the profile alone is changed in it."""
 
 from __future__ import annotations
 
@@ -111,3 +111,15 @@ def ensure_env(state_dir: Path | None = None, ports: dict[str, int] | None = Non
     moved = [f"{name} {port}" for name, port in ports.items() if port != Settings.model_fields[name].default]
     note = f"; a usual port is taken, so they are {', '.join(moved)}" if moved else ""
     return [f"{path} written with fresh secrets{note}"]
+
+
+def put(field: str, value: str) -> None:
+    """Have the `.env` in force say that the setting `field` is `value`: in its line, or in a new one at the end."""
+    path, name = env_file(), PREFIX + field.upper()
+    lines = path.read_text(encoding="utf-8").splitlines()
+    said = [number for number, line in enumerate(lines) if line.removeprefix("export ").strip().startswith(f"{name}=")]
+    if said:
+        lines[said[-1]] = f"{name}={value}"
+    else:
+        lines.append(f"{name}={value}")
+    write_private(path, "\n".join(lines) + "\n", replace=True)

@@ -4,27 +4,29 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 import shutil
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import get_args
 
-from infra import doctor, supervision
+from infra import doctor, envfile, supervision
 from infra.credentials import ensure_credentials
-from infra.envfile import ensure_env
 from infra.ivy import jars_folder
 from infra.java import find_java
 from infra.s3_users import apply_users, check_reader
+from infra.servers import kafka
 from infra.servers.base import Health
 from infra.servers.monitoring import NOT_INSTALLED
 from infra.servers.postgres import apply_roles
-from infra.services import SERVICES, Service, choose
+from infra.services import SERVICES, Service, check_names, choose
 from infra.setup import missing
 from infra.supervision import StackError, Supervisor
 from lakehouse.health import NEXT_STEPS, START
-from lakehouse.settings import Settings, load_settings
+from lakehouse.settings import PREFIX, Profile, Settings, load_settings
 
 Say = Callable[[str], None]
 _POLL_SECONDS = 0.3
@@ -58,7 +60,7 @@ def wanted(settings: Settings) -> list[str]:
     try:
         names = json.loads(_wanted_file(settings).read_text())
     except (FileNotFoundError, ValueError):
-        return [service.name for service in SERVICES if service.is_installed()]
+        return [service.name for service in choose(profile=settings.profile)]
     return [service.name for service in SERVICES if service.name in names]
 
 
@@ -82,11 +84,17 @@ def _link_jars(settings: Settings) -> None:
     partial.replace(link)
 
 
-def prepare(say: Say) -> Settings:
-    """`.env`, secrets and the link to the jars. Raises SettingsError for a corrupt `.env`, SetupError, StackError."""
-    for line in ensure_env():
+def prepare(say: Say, profile: str = "") -> Settings:
+    """`.env`, the profile, secrets and the link to the jars.
+
+    Raises SettingsError for a corrupt `.env`, SetupError, StackError, KafkaStartError where Kafka's data are of another profile.
+    """
+    for line in envfile.ensure_env():
         say(line)
     settings = load_settings()
+    if profile and profile != settings.profile:
+        settings = _change_profile(settings, profile, say)
+    kafka.check_data(settings)
     lacking = missing()
     if lacking:
         raise StackError(f"Not installed yet: {', '.join(lacking)}. Run `make setup`.")
@@ -106,13 +114,44 @@ def prepare(say: Say) -> Settings:
     return settings
 
 
-def up(only: Sequence[str] = (), without: Sequence[str] = (), say: Say = print) -> Settings:
+def check_profile(profile: str) -> None:
+    """Raise StackError, with the right names, for a profile that does not exist; the empty one is none."""
+    if profile and profile not in get_args(Profile):
+        raise StackError(f"There is no profile {profile!r}: the profiles are {', '.join(get_args(Profile))}.")
+
+
+def _change_profile(settings: Settings, profile: str, say: Say) -> Settings:
+    """Stop what runs, for each service is told other addresses, and write the profile down. Raises StackError, KafkaStartError."""
+    if os.environ.get(f"{PREFIX}PROFILE"):
+        raise StackError(
+            f"{PREFIX}PROFILE={settings.profile} of the environment is stronger than --profile {profile}: unset it."
+        )
+    kafka.check_data(load_settings(profile=profile))
+    with _alone(settings):
+        supervisor = Supervisor(settings)
+        running = [service for service in SERVICES if service.name in _running(supervisor)]
+        if supervisor.shutdown() and running:
+            stay = ", ".join(one.name for one in running if profile in one.profiles) or "none"
+            gone = ", ".join(one.name for one in running if profile not in one.profiles) or "none"
+            say(
+                f"from profile {settings.profile} to {profile}: all services stopped; to start again: {stay}; to stay away: {gone}"
+            )
+        _wanted_file(settings).unlink(missing_ok=True)
+        envfile.put("profile", profile)
+    return load_settings()
+
+
+def up(only: Sequence[str] = (), without: Sequence[str] = (), say: Say = print, profile: str = "") -> Settings:
     """Start the chosen services and wait until each is healthy, in order. What runs already is left as it is.
 
-    Raises UnknownServiceError, SettingsError, SetupError, StorageError, StackError.
+    A `profile` that is not the one of `.env` is written there, and what runs is stopped first.
+
+    Raises UnknownServiceError, SettingsError, SetupError, StorageError, StackError, KafkaStartError.
     """
-    chosen = choose(only, without)
-    settings = prepare(say)
+    check_names(*only, *without)
+    check_profile(profile)
+    settings = prepare(say, profile)
+    chosen = choose(only, without, settings.profile)
     supervisor = Supervisor(settings)
     with _alone(settings):
         before = _running(supervisor)
@@ -237,11 +276,16 @@ def _starts(settings: Settings, service: Service) -> int:
 
 
 def status(settings: Settings | None = None) -> list[Status]:
-    """How each service is, in order of start."""
+    """How each service of the profile is, and of others that run or were asked for, in order of start."""
     settings = settings or load_settings()
     processes = Supervisor(settings).processes()
     asked = set(wanted(settings))
-    return [_status(settings, service, processes.get(service.name), service.name in asked) for service in SERVICES]
+    running = {name for name, info in processes.items() if info["statename"] != "STOPPED"}
+    return [
+        _status(settings, service, processes.get(service.name), service.name in asked)
+        for service in SERVICES
+        if settings.profile in service.profiles or service.name in asked | running
+    ]
 
 
 def _status(settings: Settings, service: Service, info: dict[str, object] | None, is_wanted: bool) -> Status:

@@ -19,8 +19,13 @@ SLOW_ROUND_SECONDS = 60.0
 START = "Start it: `globalmart up`."
 NEXT_STEPS: dict[str, str] = {
     "kafka": "Start Kafka (`globalmart up`); events wait with their producers.",
+    "kafka-2": "See its log, and start it (`globalmart up`); two brokers of three carry on meanwhile.",
+    "kafka-3": "See its log, and start it (`globalmart up`); two brokers of three carry on meanwhile.",
     "minio": "Start MinIO (`globalmart up`); the last good files are served meanwhile.",
     "postgres": "Start PostgreSQL (`globalmart up`); Dagster needs it, answers do not.",
+    "spark-master": "See its log, and start it (`globalmart up`); drivers keep the executors that they have meanwhile.",
+    "spark-worker-1": "See its log, and start it (`globalmart up`); its tasks run on the other worker meanwhile.",
+    "spark-worker-2": "See its log, and start it (`globalmart up`); its tasks run on the other worker meanwhile.",
     "streaming": "See `globalmart status` and the streaming service's log; answers stay as they are meanwhile.",
     "realtime": "See the real-time lane's log; the durable path finds the same some seconds later.",
     "refresher": "See `globalmart status` and the refresher's log; the last good files are served meanwhile.",

@@ -13,7 +13,7 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 
 from lakehouse.errors import SettingsError, VersionMismatchError
-from lakehouse.settings import Settings
+from lakehouse.settings import CHECKOUT, Settings
 
 _SCALA = "2.13"
 JAVA_OPTIONS = "-Xss8m -XX:+UseParallelGC -Duser.timezone=UTC"
@@ -51,12 +51,14 @@ def build_session(settings: Settings, name: str, memory_gb: float, extra: dict[s
     """
     jars = spark_jars(settings)
     check_versions(jars)
+    is_of_stack = settings.profile == "cluster" and settings.spark_master.startswith("spark://")
+    is_here = is_of_stack or settings.spark_master.startswith("local")
     conf = {
         "spark.driver.memory": f"{int(memory_gb * 1024)}m",
         "spark.driver.extraJavaOptions": JAVA_OPTIONS,
         "spark.executor.extraJavaOptions": JAVA_OPTIONS,
-        "spark.driver.host": "127.0.0.1" if settings.spark_master.startswith("local") else "",
-        "spark.driver.bindAddress": "127.0.0.1" if settings.spark_master.startswith("local") else "",
+        "spark.driver.host": "127.0.0.1" if is_here else "",
+        "spark.driver.bindAddress": "127.0.0.1" if is_here else "",
         "spark.jars": ",".join(jars),
         "spark.ui.enabled": "false",
         # Each query's plan is written out for pages that nobody sees, with adaptive execution after each of its stages; this is the short form
@@ -79,8 +81,11 @@ def build_session(settings: Settings, name: str, memory_gb: float, extra: dict[s
         "spark.hadoop.fs.s3a.access.key": settings.s3_access_key,
         "spark.hadoop.fs.s3a.secret.key": settings.s3_secret_key.get_secret_value(),
         "spark.hadoop.fs.s3a.attempts.maximum": "5",
+        **(_of_stack(settings) if is_of_stack else {}),
         **(extra or {}),
     }
+    if is_of_stack:
+        os.environ["SPARK_CONF_DIR"] = str(settings.spark_dir / "conf")  # the cluster's secret: not for a command line
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # Python workers have the packages that the driver has
     builder = SparkSession.builder.appName(name).master(settings.spark_master)
     for key, value in conf.items():
@@ -89,6 +94,20 @@ def build_session(settings: Settings, name: str, memory_gb: float, extra: dict[s
     session = builder.getOrCreate()
     session.sparkContext.setLogLevel("ERROR")
     return session
+
+
+def _of_stack(settings: Settings) -> dict[str, str]:
+    """For the Spark cluster of the profile `cluster`: its executors see the same folders as the driver, so nothing is copied to them."""
+    jars = f"{settings.jars_dir}/*"
+    return {
+        "spark.jars": "",
+        "spark.driver.extraClassPath": jars,
+        "spark.executor.extraClassPath": jars,
+        "spark.executorEnv.PYTHONPATH": str(CHECKOUT),  # what is sent to Python workers names the project's packages
+        "spark.cores.max": str(settings.spark_cores_max),
+        "spark.executor.cores": "1",
+        "spark.executor.memory": f"{int(settings.spark_executor_memory_gb * 1024)}m",
+    }
 
 
 @contextmanager

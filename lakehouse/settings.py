@@ -22,6 +22,7 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 PREFIX = "GLOBALMART_"
 
 Service = Literal["streaming", "batch", "serving", "api", "operator", "desk", "monitor"]
+Profile = Literal["local", "cluster"]
 
 _LINE = re.compile(r"^(export\s+)?[A-Za-z_][A-Za-z0-9_]*=.*$")
 
@@ -34,6 +35,10 @@ class Settings(BaseSettings):
     # Where things are
     state_dir: Path = Field(
         CHECKOUT / ".globalmart", description="Where the local stack keeps its data, logs and secrets."
+    )
+    profile: Profile = Field(
+        "local",
+        description="What the local stack is made of: `cluster` has three Kafka brokers and a Spark cluster. `globalmart up --profile` sets it.",
     )
     lake_uri: str = Field(
         "s3a://lakehouse", description="Root of all tables: `s3a://bucket[/prefix]` or `file:///path`."
@@ -75,6 +80,18 @@ class Settings(BaseSettings):
     postgres_host: str = Field("127.0.0.1", description="Host of PostgreSQL in the addresses that set-up writes.")
     kafka_port: int = Field(9092, ge=1, le=65535, description="Local stack: Kafka.")
     kafka_controller_port: int = Field(9093, ge=1, le=65535, description="Local stack: Kafka's KRaft controller.")
+    kafka_2_port: int = Field(9094, ge=1, le=65535, description="Profile `cluster`: the second Kafka broker.")
+    kafka_2_controller_port: int = Field(9095, ge=1, le=65535, description="Profile `cluster`: its KRaft controller.")
+    kafka_3_port: int = Field(9096, ge=1, le=65535, description="Profile `cluster`: the third Kafka broker.")
+    kafka_3_controller_port: int = Field(9097, ge=1, le=65535, description="Profile `cluster`: its KRaft controller.")
+    spark_master_port: int = Field(7077, ge=1, le=65535, description="Profile `cluster`: Spark's master.")
+    spark_master_web_port: int = Field(7080, ge=1, le=65535, description="Profile `cluster`: pages of Spark's master.")
+    spark_worker_1_web_port: int = Field(
+        7081, ge=1, le=65535, description="Profile `cluster`: pages of the first Spark worker."
+    )
+    spark_worker_2_web_port: int = Field(
+        7082, ge=1, le=65535, description="Profile `cluster`: pages of the second Spark worker."
+    )
     s3_port: int = Field(9000, ge=1, le=65535, description="Local stack: MinIO.")
     postgres_port: int = Field(5433, ge=1, le=65535, description="Local stack: PostgreSQL.")
     dagster_port: int = Field(3000, ge=1, le=65535, description="Local stack: Dagster's web pages.")
@@ -90,11 +107,27 @@ class Settings(BaseSettings):
     api_metrics_port: int = Field(9183, ge=1, le=65535, description="Metrics of the API.")
 
     # Memory of the local stack's servers
-    kafka_memory_gb: float = Field(0.75, ge=0.25, description="Local stack: heap of the Kafka broker.")
+    kafka_memory_gb: float = Field(0.75, ge=0.25, description="Local stack: heap of each Kafka broker.")
     s3_memory_gb: float = Field(0.9, ge=0.25, description="Local stack: what MinIO is to keep within.")
 
     # Spark
-    spark_master: str = Field("local[*]", description="Spark master: `local[*]`, `spark://host:port` or `k8s://…`.")
+    spark_master: str = Field(
+        "local[*]",
+        description="Spark master: `local[*]`, `spark://host:port` or `k8s://…`. In the profile `cluster` its own, unless one is named.",
+    )
+    spark_worker_cores: int = Field(
+        2,
+        ge=1,
+        le=64,
+        description="Profile `cluster`: tasks at a time on each of the two Spark workers, all drivers' together.",
+    )
+    spark_worker_memory_gb: float = Field(
+        3.0, ge=0.5, description="Profile `cluster`: heaps of all executors of a Spark worker together."
+    )
+    spark_cores_max: int = Field(
+        2, ge=1, description="Profile `cluster`: tasks at a time of each Spark driver, one to an executor."
+    )
+    spark_executor_memory_gb: float = Field(1.0, ge=0.5, description="Profile `cluster`: heap of an executor.")
     streaming_memory_gb: float = Field(3.0, gt=0.5, description="Heap of the streaming service's JVM.")
     batch_memory_gb: float = Field(4.0, gt=0.5, description="Heap of a batch run's JVM.")
     jars_dir: Path | None = Field(None, description="Folder of the Spark jars; empty: the set-up's cache.")
@@ -266,11 +299,27 @@ class Settings(BaseSettings):
             raise ValueError("GLOBALMART_API_TLS_CERTIFICATE and GLOBALMART_API_TLS_KEY belong together")
         if not self.checkpoint_uri:
             object.__setattr__(self, "checkpoint_uri", (state_dir / "checkpoints").as_uri())
+        if self.profile == "cluster":
+            self._join_cluster()
         return self
+
+    def _join_cluster(self) -> None:
+        """All brokers in the place of the first, which is what `.env` names; Spark's master where none is named."""
+        first = f"127.0.0.1:{self.kafka_port}"
+        if self.kafka_bootstrap_servers == first or "kafka_bootstrap_servers" not in self.model_fields_set:
+            brokers = ",".join(f"127.0.0.1:{port}" for port in (self.kafka_port, self.kafka_2_port, self.kafka_3_port))
+            object.__setattr__(self, "kafka_bootstrap_servers", brokers)
+        if "spark_master" not in self.model_fields_set:
+            object.__setattr__(self, "spark_master", f"spark://127.0.0.1:{self.spark_master_port}")
 
     @property
     def secrets_dir(self) -> Path:
         return self.state_dir / "secrets"
+
+    @property
+    def spark_dir(self) -> Path:
+        """Of the profile `cluster`: configuration of Spark's cluster with its secret, and what the workers keep."""
+        return self.state_dir / "spark"
 
     @property
     def run_dir(self) -> Path:

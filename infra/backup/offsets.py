@@ -86,10 +86,11 @@ def plan(
 
 
 def begin(settings: Settings, offsets: dict[str, int], say: stack.Say) -> None:
-    """Let the local stack's empty Kafka begin at `offsets`; it is stopped and started for that."""
+    """Let the local stack's empty Kafka begin at `offsets`; it is stopped and started for that, with all its brokers."""
     if not offsets:
         return
-    Supervisor(settings).call("stopProcess", "kafka")
+    for broker in kafka.brokers(settings):
+        Supervisor(settings).call("stopProcess", broker)
     try:
         kafka.begin_at(settings, offsets)
     finally:

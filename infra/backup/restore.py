@@ -20,6 +20,7 @@ from infra import stack
 from infra.backup import check, database, make, offsets, point
 from infra.backup.manifest import LAKE, BackupError, File, Manifest
 from infra.backup.places import Folder, Place, lake_place
+from infra.servers import kafka
 from infra.supervision import Supervisor
 from lakehouse import release
 from lakehouse.kafka import KafkaOffsets
@@ -99,9 +100,10 @@ def restore_kafka(say: Say = print) -> str:
 
 def servers_alone(say: Say) -> Settings:
     """Start the local stack's servers. Raises BackupError where other services of it run."""
+    servers = {*SERVERS, *kafka.brokers(load_settings())}
     running = [
         name for name, info in Supervisor(load_settings()).processes().items()
-        if info["statename"] in {"RUNNING", "STARTING", "BACKOFF"} and name not in SERVERS
+        if info["statename"] in {"RUNNING", "STARTING", "BACKOFF"} and name not in servers
     ]  # fmt: skip
     if running:
         raise BackupError(

@@ -181,8 +181,8 @@ def _partitions(settings: Settings) -> dict[str, int]:
 
 def _with_slots(settings: Settings, partitions: int) -> Settings:
     """A Real-Time query holds one slot per partition for as long as it runs; a cluster must have them to spare."""
-    if not settings.spark_master.startswith("local"):
-        return settings
+    if not settings.spark_master.startswith("local") and settings.profile == "local":
+        return settings  # the profile `cluster` has too few slots for it: there it keeps a JVM of its own
     return settings.model_copy(update={"spark_master": f"local[{partitions}]"})
 
 
