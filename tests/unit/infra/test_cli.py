@@ -47,4 +47,6 @@ def test_env_that_is_not_text_is_one_sentence(tmp_path: Path) -> None:
 def test_an_unknown_service_is_one_sentence(tmp_path: Path) -> None:
     result = _globalmart(tmp_path / ".env", "up", "--only", "kafkaa")
     assert result.returncode == 1
-    assert result.stderr.startswith("Error: There is no service 'kafkaa': the services are kafka, minio, postgres")
+    assert result.stderr.startswith(
+        "Error: There is no service 'kafkaa': the services are kafka, kafka-2, kafka-3, minio"
+    )

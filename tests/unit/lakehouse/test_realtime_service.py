@@ -2,6 +2,7 @@
 
 import os
 
+from lakehouse.settings import Settings
 from lakehouse.streams.realtime import _age_seconds, _with_slots
 
 
@@ -20,3 +21,9 @@ def test_a_local_query_gets_a_slot_per_partition_and_a_cluster_is_left_as_it_is(
     assert _with_slots(file_settings, 16).spark_master == "local[16]"
     cluster = file_settings.model_copy(update={"spark_master": "spark://master:7077"})
     assert _with_slots(cluster, 16).spark_master == "spark://master:7077"
+
+
+def test_beside_a_cluster_of_few_slots_the_query_keeps_a_jvm_of_its_own(tmp_path):
+    settings = Settings(_env_file=None, state_dir=tmp_path, profile="cluster")
+    assert settings.spark_master.startswith("spark://")
+    assert _with_slots(settings, 16).spark_master == "local[16]"

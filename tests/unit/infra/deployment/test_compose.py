@@ -139,7 +139,7 @@ def _own(found: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
 
 
 def test_every_service_of_the_stack_has_its_container() -> None:
-    assert set(_own(ONE)) | SERVERS == set(BY_NAME) | SERVERS
+    assert set(_own(ONE)) | SERVERS == {name for name, one in BY_NAME.items() if "local" in one.profiles} | SERVERS
     for name, service in _own(SMALL_CLUSTER).items():
         assert service["command"] == ["container", "run", name]
         assert service["healthcheck"]["test"] == ["CMD", "globalmart", "container", "health", name]
@@ -260,6 +260,31 @@ def test_a_broker_of_three_may_be_lost() -> None:
         assert (env["KAFKA_DEFAULT_REPLICATION_FACTOR"], env["KAFKA_MIN_INSYNC_REPLICAS"]) == (3, 2)
         factors = {key: value for key, value in env.items() if key.endswith(("REPLICATION_FACTOR", "MIN_ISR"))}
         assert all(value == (2 if key.endswith("MIN_ISR") else 3) for key, value in factors.items())
+
+
+def test_the_cluster_is_that_of_the_profile_cluster() -> None:
+    settings = Settings(_env_file=None, profile="cluster")
+    assert {name for name, one in BY_NAME.items() if "local" not in one.profiles} <= set(SMALL_CLUSTER)
+    for name in kafka.brokers(settings):
+        ours = dict(line.split("=", 1) for line in kafka._properties(settings, name).splitlines())
+        theirs = {
+            key.removeprefix("KAFKA_").lower().replace("_", "."): str(value)
+            for key, value in SMALL_CLUSTER[name]["environment"].items()
+            if key.startswith("KAFKA_") and key != "KAFKA_HEAP_OPTS"
+        }
+        places = {"controller.quorum.voters", "listeners", "advertised.listeners", "log.dirs"}
+        of_one_machine = {"controlled.shutdown.enable"}  # supervisor stops one broker after the other
+        assert set(ours) - set(theirs) == of_one_machine
+        assert {key: value for key, value in theirs.items() if key not in places} == {
+            key: value for key, value in ours.items() if key not in places | of_one_machine
+        }
+    defaults = (FOLDER / "spark-cluster" / "spark-defaults.conf").read_text()
+    assert f"spark.cores.max {settings.spark_cores_max}\n" in defaults
+    assert f"spark.executor.memory {settings.spark_executor_memory_gb:.0f}g\n" in defaults
+    for worker in ("spark-worker-1", "spark-worker-2"):
+        command = SMALL_CLUSTER[worker]["command"]
+        assert command[command.index("--cores") + 1] == str(settings.spark_worker_cores)
+        assert command[command.index("--memory") + 1] == f"{settings.spark_worker_memory_gb:.0f}g"
 
 
 def test_minio_is_set_up_as_in_the_local_stack(tmp_path: Path) -> None:
