@@ -18,8 +18,8 @@ Made from `lakehouse/settings.py` by `python -m infra.configuration > docs/confi
 
 A setting is a variable of the environment, or a line `NAME=value` of `.env` in the checkout. Stronger comes first: the environment; the secret
 file of the running service (`secrets/` in the state folder, see [security](security.md)); `.env`. `NAME=` with nothing behind it means: not
-set. `globalmart up` writes `.env` where there is none, with free ports and fresh secrets, and changes nothing in it but the profile. A service reads its
-settings when it starts: after a change run `globalmart down` and `globalmart up`. A relative `GLOBALMART_STATE_DIR` is below the checkout.
+set. `globalmart up` writes `.env` where there is none, with free ports and fresh secrets, and changes nothing in it but the profile. A service reads
+its settings when it starts: after a change run `globalmart down` and `globalmart up`. A relative `GLOBALMART_STATE_DIR` is below the checkout.
 
 A value that is no number where one is wanted, or out of its limits, ends any command with *The setting … is not usable*, the reason and the
 place it comes from. `globalmart doctor` looks at addresses and ports too.

@@ -17,6 +17,7 @@ from infra.bench.daily import daily
 from infra.bench.drain import drain
 from infra.bench.freshness import freshness
 from infra.bench.generator import generator
+from infra.bench.scale import CORE_HOUR, RATES, scale
 from infra.bench.soak import soak
 from infra.bench.warehouse import CUSTOMERS, warehouse
 
@@ -33,16 +34,22 @@ BENCHMARKS: dict[str, Callable[[int], Result]] = {
 
 def bench(
     name: Annotated[
-        str, typer.Argument(help="generator, drain, freshness, alerts, api, soak, warehouse, daily, or all.")
+        str, typer.Argument(help="generator, drain, freshness, alerts, api, soak, warehouse, daily, scale, or all.")
     ] = "all",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per benchmark.")] = False,
     seconds: Annotated[int, typer.Option(min=5, help="How long to measure, where time is the measure.")] = 60,
     customers: Annotated[int, typer.Option(min=100, help="warehouse and daily: customers at full size.")] = CUSTOMERS,
+    rates: Annotated[str, typer.Option(help="scale: events a second of each step, rising.")] = ",".join(
+        map(str, RATES)
+    ),
+    core_hour: Annotated[float, typer.Option(min=0, help="scale: dollars that a core costs an hour.")] = CORE_HOUR,
 ) -> None:
     """Run one benchmark on a throw-away stack of its own and print ours beside its peer."""
-    runs = {one: partial(run, seconds) for one, run in BENCHMARKS.items()} | {
+    runs: dict[str, Callable[[], Result]] = {
+        **{one: partial(run, seconds) for one, run in BENCHMARKS.items()},
         "warehouse": partial(warehouse, customers),
         "daily": partial(daily, customers),
+        "scale": partial(scale, seconds, _rates(rates), core_hour),
     }
     if name != "all" and name not in runs:
         raise BenchError(f"There is no benchmark {name!r}: there are {', '.join(runs)}, and all.")
@@ -55,3 +62,12 @@ def bench(
             print(f"{result.name}: {result.ours:,.1f} {result.unit}{beside}")
             for key, value in result.details.items():
                 print(f"  {key}: {value}")
+
+
+def _rates(text: str) -> tuple[int, ...]:
+    """Raises BenchError where `text` is no list of rising rates."""
+    parts = text.split(",")
+    found = tuple(int(one) for one in parts if one.strip().isdigit())
+    if len(found) != len(parts) or 0 in found or list(found) != sorted(set(found)):
+        raise BenchError(f"The rates {text!r} are no rising list of whole numbers such as 500,1000,2000.")
+    return found

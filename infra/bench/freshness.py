@@ -54,6 +54,20 @@ def _fresh_at(settings: Settings, rate: int, seconds: int) -> dict[str, Any]:
     began = datetime.now(UTC)
     live(settings, rate, seconds)
     wait_for_lag(settings, 0)
+    age, arrival = ages_since(settings, began)
+    minutes = ((arrival - began.timestamp()) // 60).astype(int)
+    by_minute = [round(float(np.percentile(age[minutes == minute], 95)), 2) for minute in np.unique(minutes)]
+    memory = {
+        f"{process.name()} {process.pid}": f"{process.memory_info().rss / 2**30:.2f} GiB"
+        for process in leftovers(settings)
+    }
+    told = {**percentiles(age), "p95_by_minute": by_minute}
+    note(f"{rate:,} events/s: {told}")
+    return {**told, "memory": memory}
+
+
+def ages_since(settings: Settings, began: datetime) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Of each record of silver that Kafka took from `began` on: seconds until its batch was committed, and when Kafka took it, Unix seconds."""
     ledger = open_table(settings, LEDGER_STREAMING).to_pyarrow_table(columns=["batch_id", "committed_at"]).to_pylist()
     committed = {row["batch_id"]: row["committed_at"] for row in ledger}
     ages, arrivals = [], []
@@ -65,19 +79,10 @@ def _fresh_at(settings: Settings, rate: int, seconds: int) -> dict[str, Any]:
         visible = pa.array([committed[batch] for batch in rows["batch_id"].to_pylist()], pa.timestamp("us", tz="UTC"))
         arrivals.append(rows["kafka_at"].combine_chunks().cast(pa.int64()).to_numpy() / 1e6)
         ages.append(visible.cast(pa.int64()).to_numpy() / 1e6 - arrivals[-1])
-    age = np.concatenate(ages)
-    minutes = ((np.concatenate(arrivals) - began.timestamp()) // 60).astype(int)
-    by_minute = [round(float(np.percentile(age[minutes == minute], 95)), 2) for minute in np.unique(minutes)]
-    memory = {
-        f"{process.name()} {process.pid}": f"{process.memory_info().rss / 2**30:.2f} GiB"
-        for process in leftovers(settings)
-    }
-    told = {**_percentiles(age), "p95_by_minute": by_minute}
-    note(f"{rate:,} events/s: {told}")
-    return {**told, "memory": memory}
+    return np.concatenate(ages), np.concatenate(arrivals)
 
 
-def _percentiles(age: npt.NDArray[np.float64]) -> dict[str, Any]:
+def percentiles(age: npt.NDArray[np.float64]) -> dict[str, Any]:
     told = {f"p{p}": round(float(np.percentile(age, p)), 2) for p in (50, 95, 99)}
     return {**told, "max": round(float(age.max()), 2), "records": len(age)}
 
@@ -103,7 +108,7 @@ def _serial_at(settings: Settings, rate: int, seconds: int) -> dict[str, Any]:
             for one in (*psutil.Process(process.pid).children(recursive=True), process):
                 one.kill()
             process.wait()
-    return _percentiles(np.array(ages))
+    return percentiles(np.array(ages))
 
 
 def _wait_until_quiet(process: subprocess.Popen[bytes], path: Path, began: float) -> list[float]:
