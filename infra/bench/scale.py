@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,9 +13,8 @@ import psutil
 from infra import envfile, stack
 from infra.bench.base import FAULTS, Result, live, note, throwaway, wait_for_lag
 from infra.bench.freshness import ages_since, percentiles
-from infra.servers.kafka import brokers
+from infra.bench.parts import GENERATOR, Meter, bytes_per_record, memory, phases
 from infra.servers.spark import WORKERS
-from infra.supervision import Supervisor
 from ingestion import options as traffic
 from ingestion.run import run
 from lakehouse.settings import Settings, load_settings
@@ -30,7 +28,6 @@ _WARM_UP_SECONDS = 60
 _KEPT_UP_SECONDS = (
     15.0  # behind at most this at the end of a step, the stream has kept up; what lies above it starts no higher step
 )
-GENERATOR = "generator"
 
 
 def scale(seconds: int, rates: tuple[int, ...] = RATES, core_hour: float = CORE_HOUR) -> Result:
@@ -76,7 +73,7 @@ def _drain(settings: Settings, workers: tuple[str, ...], midnight: datetime, cor
     meter = Meter(settings)
     stack.up(only=("streaming",), say=note)
     wait_for_lag(settings, 0)
-    used = meter.used(since_start=("driver, JVM", "driver, Python"))
+    used = meter.used()
     ledger = open_table(settings, LEDGER_STREAMING).to_pyarrow_table().sort_by("batch_id").to_pylist()
     batches = [row for row in ledger if row["record_count"]]
     took = (batches[-1]["committed_at"] - batches[0]["started_at"]).total_seconds()
@@ -88,6 +85,9 @@ def _drain(settings: Settings, workers: tuple[str, ...], midnight: datetime, cor
         "events_per_second_without_first_batch": round(sum(n for n, _ in warm) / (sum(s for _, s in warm) or 1)),
         **_cost(used, records, core_hour),
         "core_seconds": {part: round(value, 1) for part, value in used.items()},
+        "driver_seconds_by_phase": phases(settings),
+        "memory_gb": {part: round(value, 2) for part, value in memory(settings).items()},
+        "bytes_per_record": bytes_per_record(settings, records),
     }
     note(f"backlog with {len(workers)} worker core(s): {told}")
     return told
@@ -135,62 +135,3 @@ def _cost(used: dict[str, float], records: int, core_hour: float) -> dict[str, f
         "core_seconds_per_million": round(core_seconds),
         "dollars_per_million": round(core_seconds / 3600 * core_hour, 4),
     }
-
-
-def _parts(settings: Settings) -> dict[str, list[psutil.Process]]:
-    """The processes of each part of the cluster as they are now."""
-    pids = {name: int(info["pid"]) for name, info in Supervisor(settings).processes().items() if info["pid"]}
-
-    def trees(*names: str) -> list[psutil.Process]:
-        roots = [psutil.Process(pids[name]) for name in names if name in pids]
-        return [one for root in roots for one in (root, *root.children(recursive=True))]
-
-    driver = trees("streaming")
-    jvm = [one for one in driver if one.name() == "java"]
-    return {
-        "Kafka": trees(*brokers(settings)),
-        "MinIO": trees("minio"),
-        "Spark master": trees("spark-master"),
-        "Spark workers": trees(*WORKERS),
-        "driver, JVM": jvm,
-        "driver, Python": [one for one in driver if one not in jvm],
-        GENERATOR: [psutil.Process()],
-    }
-
-
-def memory(settings: Settings) -> dict[str, float]:
-    """Resident memory of each part, GiB."""
-    return {part: sum(_resident(one) for one in found) / 2**30 for part, found in _parts(settings).items()}
-
-
-def _resident(process: psutil.Process) -> int:
-    try:
-        return int(process.memory_info().rss)
-    except psutil.NoSuchProcess:
-        return 0
-
-
-@dataclass
-class Meter:
-    """Processor seconds of each part from the meter's making on; of a process that ends in between, nothing after the last look."""
-
-    settings: Settings
-    _before: dict[int, float] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._before = {one.pid: _seconds(one) for found in _parts(self.settings).values() for one in found}
-
-    def used(self, since_start: tuple[str, ...] = ()) -> dict[str, float]:
-        """Core-seconds by part. A process that was not there before counts from its start."""
-        return {
-            part: sum(_seconds(one) - (0.0 if part in since_start else self._before.get(one.pid, 0.0)) for one in found)
-            for part, found in _parts(self.settings).items()
-        }
-
-
-def _seconds(process: psutil.Process) -> float:
-    try:
-        times = process.cpu_times()
-    except psutil.NoSuchProcess:
-        return 0.0
-    return float(times.user + times.system)

@@ -198,7 +198,7 @@ def test_a_day_is_made_on_the_cluster_with_python_on_its_workers(
     assert batch["state"] == "FINISHED"
     sold = open_table(settings, TRANSACTION_ITEMS).to_pyarrow_table().to_pylist()
     made = open_table(settings, FACT_SALES).to_pyarrow_table().to_pylist()
-    assert len(made) == sum(1 for row in sold if row["event_at"].date() == day) > 0
+    assert len(made) == sum(1 for row in sold if row["timestamp"].date() == day) > 0
     assert open_table(settings, SALES_TRENDS).to_pyarrow_table().num_rows > 0
 
 
