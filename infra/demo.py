@@ -56,8 +56,12 @@ def demo(
 ) -> None:
     """Start the stack, stream history and live traffic, run the batch, prove the books, and show what gold says.
 
-    The stack is left running.
+    The stack is left running. Raises DemoError, also in another profile than `local`.
     """
+    if load_settings().profile != "local":
+        raise DemoError(
+            "The demonstration shows all services, which the profile cluster leaves out: run it in a stack of the profile local."
+        )
     begin = time.monotonic()
     _title("The stack")
     # Dagster's daemon comes last: its sensor would run the day before while the demonstration runs today.

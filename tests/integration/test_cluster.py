@@ -7,7 +7,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -15,6 +17,7 @@ import pytest
 from conftest import Stack, wait_for
 from kafka import KafkaAdminClient
 from settling import settle
+from test_backup import said
 from test_streaming import Traffic, assert_balanced, intents, traffic, truth_folder  # noqa: F401 a fixture
 from truth import assert_lake_is_the_truth, truth_of
 
@@ -32,11 +35,9 @@ SERVICES = ("kafka", "minio", "postgres", "spark-master", *spark.WORKERS, "strea
 EXECUTOR = "CoarseGrainedExecutorBackend"
 
 
-@pytest.fixture(scope="module")
-def cluster(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A stack of its own of the profile `cluster`; the session's is down meanwhile, for the machine is small."""
-    local_stack.down(say=lambda _: None)
-    home = tmp_path_factory.mktemp("cluster")
+@contextmanager
+def another_cluster(home: Path) -> Iterator[Stack]:
+    """A stack of its own of the profile `cluster`, without a service yet; settings come from its `.env` meanwhile."""
     outside = os.environ["GLOBALMART_ENV_FILE"]
     os.environ["GLOBALMART_ENV_FILE"] = str(home / ".env")
     envfile.ensure_env(home / "state", envfile.random_ports())
@@ -44,12 +45,20 @@ def cluster(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         file.write("GLOBALMART_STREAM_MAX_OFFSETS=20000\n")
     get_settings.cache_clear()
     try:
-        local_stack.up(only=SERVICES, profile="cluster", say=print)
         yield Stack(home)
     finally:
         local_stack.down(say=print)
         os.environ["GLOBALMART_ENV_FILE"] = outside
         get_settings.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def cluster(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The module's cluster; the session's stack is down meanwhile, for the machine is small."""
+    local_stack.down(say=print)
+    with another_cluster(tmp_path_factory.mktemp("cluster")) as opened:
+        local_stack.up(only=SERVICES, profile="cluster", say=print)
+        yield opened
 
 
 @pytest.fixture
@@ -215,3 +224,25 @@ def test_down_leaves_no_process_and_the_data_is_that_of_three_brokers(cluster: S
     assert "are those of 3 brokers and the profile local has 1" in refused.stderr
     local_stack.up(only=("kafka", "minio"), say=print)
     assert all(cluster.status(name).healthy for name in kafka.brokers(settings))
+
+
+def test_a_backup_goes_on_in_three_new_brokers(
+    cluster: Stack, settings: Settings, traffic: Callable[..., Traffic], tmp_path: Path
+) -> None:
+    """The way of data from one profile to the other, and from a lost machine to a new one."""
+    local_stack.up(only=SERVICES, say=print)
+    before = sum(line.bronze for line in settle(settings).topics)
+    said("backup", str(tmp_path / "backups"))
+    local_stack.down(say=print)
+    with another_cluster(tmp_path) as fresh:
+        local_stack.up(only=("kafka", "minio", "postgres"), profile="cluster", say=print)
+        assert "Kafka is a new one" in said("restore", str(tmp_path / "backups"))["kafka"]
+        local_stack.up(only=SERVICES, say=print)
+        report = traffic("--rate", "200", "--duration", "10s", "--seed", "34").finish()
+        taken = sum(report["acknowledged"].values())
+        books = settle(fresh.settings())
+        assert (sum(one.kafka for one in books.topics), sum(one.bronze for one in books.topics)) == (
+            taken,
+            before + taken,
+        )
+        assert_lake_is_the_truth(truth_of(truth_folder(fresh, report)), fresh.settings())
