@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
+import pyspark
 from pyspark.sql import SparkSession
 
 from lakehouse.errors import SettingsError, VersionMismatchError
@@ -98,7 +99,8 @@ def build_session(settings: Settings, name: str, memory_gb: float, extra: dict[s
 
 def _of_stack(settings: Settings) -> dict[str, str]:
     """For the Spark cluster of the profile `cluster`: its executors see the same folders as the driver, so nothing is copied to them."""
-    jars = f"{settings.jars_dir}/*"
+    # PySpark's own first: of libraries that both have, Netty above all, the older would not do
+    jars = f"{Path(pyspark.__file__).parent / 'jars' / '*'}{os.pathsep}{settings.jars_dir}/*"
     return {
         "spark.jars": "",
         "spark.driver.extraClassPath": jars,
