@@ -10,14 +10,19 @@ from kafka.errors import KafkaError as ClientKafkaError
 from lakehouse.errors import KafkaError
 from lakehouse.settings import Settings
 
+_FIRST_MS, _SECOND_MS = 3_000, 10_000  # an answer takes some milliseconds
+
 
 class KafkaOffsets:
     """A connection for metadata alone. Raises KafkaError, in one sentence, when no broker answers."""
 
     def __init__(self, settings: Settings) -> None:
         self._servers = settings.kafka_bootstrap_servers
+        self._consumer = self._connect()
+
+    def _connect(self) -> KafkaConsumer:
         try:
-            self._consumer = KafkaConsumer(
+            return KafkaConsumer(
                 bootstrap_servers=self._servers.split(","),
                 group_id=None,
                 enable_auto_commit=False,
@@ -43,18 +48,26 @@ class KafkaOffsets:
 
     def ends(self, partitions: dict[str, int]) -> dict[str, int]:
         """Per `topic/partition`, the offset that the next record will get."""
-        return self._offsets(partitions, self._consumer.end_offsets)
+        return self._offsets(partitions, KafkaConsumer.end_offsets)
 
     def starts(self, partitions: dict[str, int]) -> dict[str, int]:
         """Per `topic/partition`, the first offset that is still there."""
-        return self._offsets(partitions, self._consumer.beginning_offsets)
+        return self._offsets(partitions, KafkaConsumer.beginning_offsets)
 
     def _offsets(self, partitions, ask) -> dict[str, int]:  # type: ignore[no-untyped-def]
         asked = [TopicPartition(topic, p) for topic, count in partitions.items() for p in range(count)]
         try:
-            return {f"{tp.topic}/{tp.partition}": offset for tp, offset in ask(asked).items()}
+            try:
+                found = ask(self._consumer, asked, timeout_ms=_FIRST_MS)
+            except ClientKafkaError:
+                # When partitions have another leader, kafka-python asks the former one on and on: a new client looks for them
+                fresh = self._connect()
+                self._consumer.close()
+                self._consumer = fresh
+                found = ask(self._consumer, asked, timeout_ms=_SECOND_MS)
         except ClientKafkaError as error:
             raise self._away(error) from error
+        return {f"{tp.topic}/{tp.partition}": offset for tp, offset in found.items()}
 
     def close(self) -> None:
         self._consumer.close()
