@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from infra import envfile
 from infra import stack as local_stack
 from infra.servers import kafka, spark
 from ingestion.topics import INPUT_NAMES
+from lakehouse import heartbeat
 from lakehouse.settings import CHECKOUT, Settings, get_settings
 from lakehouse.storage import open_table
 from lakehouse.tables import FACT_SALES, SALES_TRENDS, TRANSACTION_ITEMS
@@ -83,6 +84,11 @@ def executors(cluster: Stack) -> list[psutil.Process]:
 
 def drivers(settings: Settings, which: str = "activeapps") -> dict[str, dict[str, Any]]:
     return {one["name"]: one for one in spark.state(settings)[which]}
+
+
+def lag(settings: Settings) -> int | None:
+    beat = heartbeat.read(settings, "streaming") or {}
+    return beat.get("lag_records")
 
 
 def goes_on(cluster: Stack) -> None:
@@ -160,6 +166,7 @@ def test_workers_brokers_and_the_master_are_killed_under_way_and_the_books_balan
         wait_for(
             lambda: all(len(one["isr_nodes"]) == 3 for one in partitions(admin)), "all copies are in step again", 120
         )
+        wait_for(lambda: lag(settings) is not None, "the stream sees again how much waits", 60)
     pids = [cluster.kill(name) for name in spark.WORKERS]  # every executor at once
     for name, pid in zip(spark.WORKERS, pids, strict=True):
         cluster.wait_healthy(name, after_pid=pid)
@@ -182,6 +189,8 @@ def test_workers_brokers_and_the_master_are_killed_under_way_and_the_books_balan
 def test_a_dead_broker_stops_nobody(cluster: Stack, settings: Settings, traffic: Callable[..., Traffic]) -> None:
     """It stays away; two of three take records, and the third has them all once it is back."""
     cluster.stop("kafka-2")
+    with closing(KafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap_servers.split(","))) as admin:
+        wait_for(lambda: {one["leader_id"] for one in partitions(admin)} == {1, 3}, "others lead its partitions", 60)
     report = traffic("--rate", "300", "--duration", "20s", "--seed", "32").finish()
     settle(settings)
     assert_lake_is_the_truth(truth_of(truth_folder(cluster, report)), settings)
