@@ -104,15 +104,16 @@ def _steps(settings: Settings, rates: tuple[int, ...], seconds: int, core_hour: 
         ended = time.time()
         wait_for_lag(settings, 0)
         age, _ = ages_since(settings, began)
-        behind = max(0.0, _last_commit(settings) - ended)
+        records, last_commit = _taken_since(settings, began)
+        behind = max(0.0, last_commit - ended)
         step = {
             "rate": rate,
-            "events_per_second": round(len(age) / (sent_in + behind)),
+            "events_per_second": round(records / (sent_in + behind)),
             "kept_up": behind <= _KEPT_UP_SECONDS,
             "lag_seconds_at_end": round(behind, 1),
             "freshness_seconds": percentiles(age),
             "cores": cores,
-            **_cost(meter.used(), len(age), core_hour),
+            **_cost(meter.used(), records, core_hour),
             "memory_gb": {part: round(value, 2) for part, value in memory(settings).items()},
         }
         steps.append(step)
@@ -122,11 +123,12 @@ def _steps(settings: Settings, rates: tuple[int, ...], seconds: int, core_hour: 
     return steps
 
 
-def _last_commit(settings: Settings) -> float:
-    """When the last batch with records was committed, in Unix seconds."""
-    columns = ["committed_at", "record_count"]
+def _taken_since(settings: Settings, began: datetime) -> tuple[int, float]:
+    """Records of the batches from `began` on, and when the last of them was committed, in Unix seconds."""
+    columns = ["started_at", "committed_at", "record_count"]
     rows = open_table(settings, LEDGER_STREAMING).to_pyarrow_table(columns=columns).to_pylist()
-    return float(max(row["committed_at"].timestamp() for row in rows if row["record_count"]))
+    taken = [row for row in rows if row["record_count"] and row["started_at"] >= began]
+    return sum(row["record_count"] for row in taken), max(row["committed_at"].timestamp() for row in taken)
 
 
 def _cost(used: dict[str, float], records: int, core_hour: float) -> dict[str, float]:
