@@ -62,6 +62,7 @@ class KafkaOffsets:
             except ClientKafkaError:
                 # When partitions have another leader, kafka-python asks the former one on and on: a new client looks for them
                 fresh = self._connect()
+                fresh.topics()
                 self._consumer.close()
                 self._consumer = fresh
                 found = ask(self._consumer, asked, timeout_ms=_SECOND_MS)
