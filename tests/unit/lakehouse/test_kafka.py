@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from kafka import TopicPartition
@@ -17,8 +17,8 @@ from lakehouse.settings import Settings
 class Client:
     """Stands for kafka-python's consumer: what it knows of leaders is of the time that it was made."""
 
-    made: list[Client] = []
-    working: set[int] = set()
+    made: ClassVar[list[Client]] = []
+    working: ClassVar[set[int]] = set()
 
     def __init__(self, **_: Any) -> None:
         self.number = len(self.made)
