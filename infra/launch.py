@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from dataclasses import replace
 from typing import NoReturn
 
 from infra.java import java_home
@@ -20,12 +21,12 @@ def prepared(settings: Settings, name: str) -> Launch:
     launch, home = BY_NAME[name].prepare(settings), java_home()
     path = f"{os.path.dirname(sys.executable)}{os.pathsep}{home / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}"  # noqa: PTH120
     env = {**common_env(), "PATH": path, "JAVA_HOME": str(home), "PYTHONUNBUFFERED": "1", **launch.env}
-    return Launch(launch.command, env)
+    return replace(launch, env=env)
 
 
 def become(launch: Launch) -> NoReturn:
     """Replace this process by the service, which keeps its process id."""
-    os.chdir(CHECKOUT)
+    os.chdir(launch.folder or CHECKOUT)
     os.execve(launch.command[0], launch.command, launch.env)  # noqa: S606
 
 

@@ -15,19 +15,17 @@ import pyarrow as pa
 import pyspark.sql.functions as F
 from pyspark.sql import DataFrame, SparkSession
 
-from lakehouse import batch
+from lakehouse import batch, earlier
 from lakehouse.contracts.base import MONEY_MAX
 from lakehouse.settings import Settings
 from lakehouse.storage import open_table
 from lakehouse.tables import CUSTOMER_RFM, TRANSACTIONS
 from lakehouse.transforms import rfm
 from lakehouse.transforms import rfm_increment as increment
-from lakehouse.transforms.rfm_increment import State
+from lakehouse.transforms.state import MOST_CHANGED, State
 
 MOST_KEPT = 100_000_000
 """More customers than this are left to Spark, which spreads them over its executors; one process takes seconds for 10 million."""
-MOST_CHANGED = 1_000_000
-"""With more customers than this to be changed, next to nothing is saved, and all of them would have to come to this process."""
 
 
 @dataclass(frozen=True)
@@ -69,34 +67,15 @@ def differences(spark: SparkSession, settings: Settings, day: date) -> int:
     written = batch.last_write(settings, CUSTOMER_RFM, day)
     kept = batch.read(spark, settings, CUSTOMER_RFM).where(F.col("as_of_date") == day)
     silver = batch.read_source(spark, settings, TRANSACTIONS, written, batch.cut(spark, settings))
-    again = rfm.rfm(silver, day)
-    if _digest(kept) == _digest(again):
-        return 0
-    return kept.exceptAll(again).unionAll(again.exceptAll(kept)).count()
-
-
-def _digest(rows: DataFrame) -> tuple[object, ...]:
-    """Count and sum of the rows' 64-bit hashes: equal for equal rows in whatever order, without a sort."""
-    hashes = F.xxhash64(*CUSTOMER_RFM.schema.names).cast("decimal(20,0)")
-    return tuple(rows.agg(F.count(F.lit(1)), F.sum(hashes)).collect()[0])
+    return earlier.differing(kept, rfm.rfm(silver, day))
 
 
 def _state(settings: Settings, day: date, version: int, last: int) -> State | str:
     """What the last day before `day` is made from; in words, why it does not fit."""
-    found = batch.last_write_before(settings, CUSTOMER_RFM, day)
-    if found is None:
-        return "no earlier day is there"
-    as_of_date, written = found
-    seen = written.batches.get(TRANSACTIONS.path)
-    if seen is None:
-        return f"the commit of {as_of_date} does not say what it has seen"
-    if written.sources[TRANSACTIONS.path] > version or seen > last:
-        return f"{as_of_date} has seen more of {TRANSACTIONS.path} than there is now"
-    if batch.is_rebuilt(settings, seen):
-        return f"{TRANSACTIONS.path} was rebuilt after {as_of_date} was made"
-    if rfm.window(as_of_date)[1] <= rfm.window(day)[0]:
-        return f"{as_of_date} shares no day with the window"
-    return State(as_of_date, seen)
+    found = earlier.state(settings, CUSTOMER_RFM, TRANSACTIONS, day, version, last)
+    if isinstance(found, State) and rfm.window(found.as_of_date)[1] <= rfm.window(day)[0]:
+        return f"{found.as_of_date} shares no day with the window"
+    return found
 
 
 def _full(held: ExitStack, silver: DataFrame, day: date) -> DataFrame:

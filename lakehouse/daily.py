@@ -10,27 +10,30 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from functools import partial
 
 import pyspark.sql.functions as F
 from pyspark.sql import DataFrame, SparkSession
 
-from lakehouse import batch
+from lakehouse import batch, earlier
 from lakehouse import tables as t
 from lakehouse.days import midnight
 from lakehouse.marts import basket_pairs as pairs
+from lakehouse.marts import cohort_retention as cohorts
 from lakehouse.marts import customer_lifetime_value as value
 from lakehouse.marts import product_performance as performance
 from lakehouse.marts import sales_trends as trends
 from lakehouse.marts.base import happened
-from lakehouse.marts.cohort_retention import cohort_retention
 from lakehouse.marts.funnel_daily import funnel_daily
 from lakehouse.marts.rfm_movements import DAYS_BACK, rfm_movements
 from lakehouse.overtaken import Frames, Kept, Made, last_batches, overtaken
 from lakehouse.settings import Settings
 from lakehouse.transforms.facts import newest, stock_days
+from lakehouse.transforms.state import Since
 
 Keep = Callable[[DataFrame], DataFrame]
 Rows = Callable[[Frames, list[date], Keep], DataFrame]
+MovedRows = Callable[[Since, date, Keep], DataFrame | str]
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,8 @@ class Mart:
     `days_back`: of a source that is made by day itself, it reads its own day and those so many days before.
     `totals` are SQL for what is summed up over the rows of a day, by the name under which a run reports it. Where `kept` is given, days are made
     again once they are overtaken; else a day stays as known when it was made, and `rows` gets that one day.
+
+    A mart of all order lines has `moved`, which makes a day out of an earlier one where that fits, or says why it cannot.
     """
 
     table: t.Table
@@ -48,12 +53,21 @@ class Mart:
     totals: dict[str, str] = field(default_factory=dict)
     kept: Kept | None = None
     days_back: tuple[int, ...] = ()
+    moved: MovedRows | None = None
 
 
-def make(spark: SparkSession, settings: Settings, mart: Mart, day: date, versions: Mapping[str, int]) -> Made:
+def make(
+    spark: SparkSession,
+    settings: Settings,
+    mart: Mart,
+    day: date,
+    versions: Mapping[str, int],
+    *,
+    in_full: bool = False,
+) -> Made:
     """Write `day` of a mart out of its sources at these versions (by path), and the days that were overtaken since its last run.
 
-    `totals` are of `day` alone: `row_count` and what the mart reports.
+    `totals` are of `day` alone: `row_count` and what the mart reports. `in_full` looks for no earlier day.
     """
     sources = {table.path: versions[table.path] for table in mart.sources}
     frames = {table.path: batch.read(spark, settings, table, sources[table.path]) for table in mart.sources}
@@ -62,19 +76,67 @@ def make(spark: SparkSession, settings: Settings, mart: Mart, day: date, version
     if mart.kept:
         batches = last_batches(settings, mart.kept, sources)
         repaired = overtaken(spark, settings, mart.kept, frames, sources, batches) - {day}
+    elif mart.moved:
+        batches = {_ITEMS: batch.last_batch(settings, t.TRANSACTION_ITEMS, sources[_ITEMS])}
     of_day = F.col(*mart.table.partition_by) == F.lit(day)
     sums = {name: F.sum(F.when(of_day, F.expr(sql))) for name, sql in mart.totals.items()}
     totals = {"row_count": F.count_if(of_day), **sums}
     with ExitStack() as held:
-
-        def keep(frame: DataFrame) -> DataFrame:
-            held.callback(frame.persist().unpersist)
-            return frame
-
+        keep = partial(_kept, held)
         days = sorted({day} | repaired)
-        rows = mart.rows(frames, days, keep)
+        rows, made_from = None, ""
+        if mart.moved:
+            moved = (
+                "it was asked for in full"
+                if in_full
+                else _moved(spark, settings, mart, frames, day, sources, batches, keep)
+            )
+            rows, made_from = (None, f"in full: {moved}") if isinstance(moved, str) else moved
+        if rows is None:
+            rows = mart.rows(frames, days, keep)
         written = batch.replace_days(rows, settings, mart.table, days, sources, batches, totals)
-    return Made(written, tuple(sorted(repaired)))
+    return Made(written, tuple(sorted(repaired)), made_from)
+
+
+def differences(spark: SparkSession, settings: Settings, day: date, mart: Mart) -> int:
+    """How many rows of `day` of a mart differ from those that a full computation gives out of the same silver; 0 where all are the same."""
+    written = batch.last_write(settings, mart.table, day)
+    now = batch.cut(spark, settings)
+    frames = {table.path: batch.read_source(spark, settings, table, written, now) for table in mart.sources}
+    kept = batch.read(spark, settings, mart.table).where(F.col(*mart.table.partition_by) == F.lit(day))
+    with ExitStack() as held:
+        return earlier.differing(kept, mart.rows(frames, [day], partial(_kept, held)))
+
+
+def _kept(held: ExitStack, frame: DataFrame) -> DataFrame:
+    """The frame, computed once until `held` is left."""
+    held.callback(frame.persist().unpersist)
+    return frame
+
+
+def _moved(
+    spark: SparkSession,
+    settings: Settings,
+    mart: Mart,
+    frames: Frames,
+    day: date,
+    versions: Mapping[str, int],
+    batches: Mapping[str, int],
+    keep: Keep,
+) -> tuple[DataFrame, str] | str:
+    """Rows of `day` of a mart of all order lines out of an earlier day, and out of what; in words, why that does not go."""
+    assert mart.moved  # noqa: S101 - the caller has looked
+    then = earlier.state(settings, mart.table, t.TRANSACTION_ITEMS, day, versions[_ITEMS], batches[_ITEMS])
+    if isinstance(then, str):
+        return then
+    lines = order_lines(frames[_ITEMS], None, day).select(*_OF_CUSTOMERS)
+    since = earlier.since(spark, settings, mart.table, lines, then, keep)
+    if isinstance(since, str):
+        return since
+    rows = mart.moved(since, day, keep)
+    if isinstance(rows, str):
+        return rows
+    return rows, f"{then.as_of_date} and {since.customer_count:,} customers that have other lines since"
 
 
 def _as_of(rows: Callable[[Frames, date, Keep], DataFrame]) -> Rows:
@@ -110,6 +172,8 @@ def every_stock_day(moved: DataFrame, products: DataFrame, first: date, last: da
 
 _ITEMS, _ORDERS, _VIEWS = t.TRANSACTION_ITEMS.path, t.TRANSACTIONS.path, t.PRODUCT_VIEWS.path
 _CARTS, _STOCK, _PRODUCTS = t.CART_EVENTS.path, t.INVENTORY_EVENTS.path, t.PRODUCTS.path
+# Of order lines what marts of customers look at
+_OF_CUSTOMERS = ("user_id", "timestamp", "sales_date", "country", "line_amount", "batch_id")
 
 
 def _performance(frames: Frames, day: date, keep: Keep) -> DataFrame:
@@ -134,11 +198,23 @@ def _trends(frames: Frames, day: date, _keep: Keep) -> DataFrame:
 
 
 def _cohorts(frames: Frames, day: date, _keep: Keep) -> DataFrame:
-    return cohort_retention(order_lines(frames[_ITEMS], None, day), day)
+    return cohorts.cohort_retention(order_lines(frames[_ITEMS], None, day), day)
+
+
+def _moved_cohorts(since: Since, day: date, _keep: Keep) -> DataFrame | str:
+    return cohorts.moved(since, day)
 
 
 def _lifetime(frames: Frames, day: date, keep: Keep) -> DataFrame:
-    history = keep(value.purchase_history(order_lines(frames[_ITEMS], None, day), day))
+    return _valued(value.purchase_history(order_lines(frames[_ITEMS], None, day), day), day, keep)
+
+
+def _moved_lifetime(since: Since, day: date, keep: Keep) -> DataFrame:
+    return _valued(value.moved_history(since, day), day, keep)
+
+
+def _valued(histories: DataFrame, day: date, keep: Keep) -> DataFrame:
+    history = keep(histories)
     return value.lifetime_value(history, value.fit(history), day)
 
 
@@ -178,12 +254,14 @@ MARTS = (
         (t.TRANSACTION_ITEMS,),
         _as_of(_cohorts),
         {"revenue_total_usd": "if(country = 'all', revenue, 0)"},
+        moved=_moved_cohorts,
     ),
     Mart(
         t.CUSTOMER_LIFETIME_VALUE,
         (t.TRANSACTION_ITEMS,),
         _as_of(_lifetime),
         {"predicted_value_total_usd": "predicted_value"},
+        moved=_moved_lifetime,
     ),
     Mart(t.BASKET_PAIRS, (t.TRANSACTION_ITEMS,), _as_of(_pairs)),
     Mart(

@@ -54,10 +54,11 @@ class Kept:
 
 @dataclass(frozen=True)
 class Made:
-    """What a run of such a table did: its commit, and the days beside the one asked for that it made again."""
+    """What a run of such a table did: its commit, the days beside the one asked for that it made again, and in words what it made it from."""
 
     written: batch.Written
     repaired: tuple[date, ...]
+    made_from: str = ""
 
 
 def last_batches(settings: Settings, kept: Kept, versions: Mapping[str, int]) -> dict[str, int]:

@@ -8,6 +8,7 @@ import ssl
 import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -19,10 +20,11 @@ from lakehouse.settings import Settings
 
 @dataclass(frozen=True)
 class Launch:
-    """The command of a server and the environment variables it needs beyond the common ones."""
+    """The command of a server, the environment variables it needs beyond the common ones, and the folder it works in (None: the checkout)."""
 
     command: list[str]
     env: dict[str, str] = field(default_factory=dict)
+    folder: Path | None = None
 
 
 @dataclass(frozen=True)

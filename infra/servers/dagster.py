@@ -89,11 +89,18 @@ def prepare_webserver(settings: Settings) -> Launch:
         "-w",
         str(_WORKSPACE),
     ]
-    return Launch(command, instance_env(settings))
+    return _launch(settings, command)
 
 
 def prepare_daemon(settings: Settings) -> Launch:
-    return Launch([program("dagster-daemon"), "run", "-w", str(_WORKSPACE)], instance_env(settings))
+    return _launch(settings, [program("dagster-daemon"), "run", "-w", str(_WORKSPACE)])
+
+
+def _launch(settings: Settings, command: list[str]) -> Launch:
+    """In a folder without `.env`: Dagster puts the one it finds into the environment of its runs, where the reader's S3 account is stronger
+    than the batch service's own."""
+    env = instance_env(settings)
+    return Launch(command, env, Path(env["DAGSTER_HOME"]))
 
 
 def webserver_health(settings: Settings, pid: int | None) -> Health:  # noqa: ARG001 one signature for all servers

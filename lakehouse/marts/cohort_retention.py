@@ -3,6 +3,9 @@
 The cohort of a customer is the month (UTC) of the first purchase, and the country of that purchase for good, wherever the customer buys
 later. A customer is active in a month with a purchase in it. Method: acquisition cohorts by calendar month, as in Google Analytics' cohort
 exploration (https://support.google.com/analytics/answer/9670133), of purchases in place of visits.
+
+Counts and revenue are sums over customers. So a day is an earlier day less what the customers with other lines since then were in it, and
+plus what they are now; a late purchase that moves a customer to another cohort is no special case.
 """
 
 from __future__ import annotations
@@ -12,9 +15,11 @@ from datetime import date
 import pyspark.sql.functions as F
 from pyspark.sql import Column, DataFrame, Window
 
+from lakehouse.contracts.base import MONEY_MAX
 from lakehouse.countries import COUNTRIES
 from lakehouse.marts.base import ALL, money, share
 from lakehouse.tables import COHORT_RETENTION
+from lakehouse.transforms.state import Since
 
 _COHORT = ("cohort_month", "country")
 
@@ -25,11 +30,34 @@ def cohort_retention(lines: DataFrame, as_of_date: date) -> DataFrame:
     Of `lines`, which must be all of the shop's up to `as_of_date`, it takes `sales_date`, `timestamp`, `user_id`, `country` and
     `line_amount`. Of purchases in one instant the one in the country that comes first by its code is the first.
     """
-    customers = _customer_months(lines.where(F.col("sales_date") <= F.lit(as_of_date)))
-    either = customers.withColumn("country", F.explode(F.array("country", F.lit(ALL))))
-    active = either.groupBy(*_COHORT, "month_number").agg(
+    return _retention(_active(lines.where(F.col("sales_date") <= F.lit(as_of_date))), as_of_date)
+
+
+def moved(since: Since, as_of_date: date) -> DataFrame | str:
+    """The same rows as `cohort_retention`, out of those of an earlier day; in words, why they cannot be moved on."""
+    if not since.rows.where(F.col("revenue") == F.lit(MONEY_MAX)).isEmpty():
+        return f"a sum of {since.as_of_date} is {MONEY_MAX} USD or more"
+    counted = [*_COHORT, "month_number", "active_count", "revenue"]
+    less = _active(since.then).withColumns({name: -F.col(name) for name in ("active_count", "revenue")})
+    active = (
+        since.rows.select(*counted)
+        .unionByName(less)
+        .unionByName(_active(since.now))
+        .groupBy(*_COHORT, "month_number")
+        .agg(F.sum("active_count").alias("active_count"), money(F.sum("revenue")).alias("revenue"))
+    )
+    return _retention(active.where("active_count > 0"), as_of_date)
+
+
+def _active(lines: DataFrame) -> DataFrame:
+    """Per cohort, of a country and of all, and month since: `active_count` and `revenue`, where anybody bought."""
+    either = _customer_months(lines).withColumn("country", F.explode(F.array("country", F.lit(ALL))))
+    return either.groupBy(*_COHORT, "month_number").agg(
         F.count(F.lit(1)).alias("active_count"), money(F.sum("revenue")).alias("revenue")
     )
+
+
+def _retention(active: DataFrame, as_of_date: date) -> DataFrame:
     # each customer is active in month 0, so the cohort's size is what month 0 counts
     sizes = active.where("month_number = 0").select(*_COHORT, F.col("active_count").alias("customer_count"))
     months = F.explode(F.sequence(F.lit(0), _months(F.lit(as_of_date)) - _months(F.col("cohort_month"))))

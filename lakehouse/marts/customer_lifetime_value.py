@@ -23,6 +23,7 @@ from lakehouse.marts.base import money
 from lakehouse.marts.purchase_model import Histories, PurchaseModel
 from lakehouse.marts.spend_model import Spending, SpendModel
 from lakehouse.tables import CUSTOMER_LIFETIME_VALUE
+from lakehouse.transforms.state import Since
 
 HORIZON_DAYS = 90
 # Mean spends within 1% of each other are fitted as one: their logarithm, of which the likelihood is a function, is off by 0.005 at most.
@@ -60,6 +61,14 @@ def purchase_history(lines: DataFrame, as_of_date: date) -> DataFrame:
         F.date_diff(F.lit(as_of_date), first).alias("age_days"),
         money(F.sum("amount") / F.count(F.lit(1))).alias("monetary"),
     )
+
+
+def moved_history(since: Since, as_of_date: date) -> DataFrame:
+    """The same rows as `purchase_history`, out of an earlier day of the mart: only who has other lines since then is counted again."""
+    others = since.rows.join(F.broadcast(since.customers), "user_id", "left_anti")
+    older = F.col("age_days") + (as_of_date - since.as_of_date).days
+    kept = others.select("user_id", "frequency", "recency_days", older.cast("int").alias("age_days"), "monetary")
+    return kept.unionByName(purchase_history(since.now, as_of_date))
 
 
 def fit(history: DataFrame) -> LifetimeModel:

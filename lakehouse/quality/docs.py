@@ -118,14 +118,12 @@ def _page(report: Report, judged: Judged, run_id: str) -> str:
 def _result(outcome: Outcome, row_count: int) -> ExpectationValidationResult:
     """An outcome as Great Expectations' result. Its templates print values as they are, so they are escaped here."""
     count = outcome.unexpected_count
-    found: dict[str, Any] = {}
-    if not outcome.success:
-        found = {
-            "element_count": row_count,
-            "unexpected_count": count,
-            "unexpected_percent": 100 * count / max(row_count, count, 1),
-            "partial_unexpected_list": [html.escape(sample) for sample in outcome.samples],
-        }
+    found: dict[str, Any] = {
+        "element_count": row_count,
+        "unexpected_count": count,
+        "unexpected_percent": 100 * count / max(row_count, count, 1),
+        "partial_unexpected_list": [html.escape(sample) for sample in outcome.samples],
+    }
     config = ExpectationConfiguration(
         type=outcome.kind, kwargs=dict(outcome.arguments), description=html.escape(outcome.expectation)
     )

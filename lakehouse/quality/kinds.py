@@ -77,11 +77,15 @@ class Holds:
 
 @dataclass(frozen=True)
 class NoRows:
-    """`query` returns no row. `by` are the columns that group its rows, where each group is judged by itself."""
+    """`query` returns no row. `by` are the columns that group its rows, where each group is judged by itself.
+
+    `quick`, where there is one, is a cheaper query that returns a row wherever `query` does, and hardly ever else.
+    """
 
     name: str
     query: str
     by: tuple[str, ...] = ()
+    quick: str = ""
 
     def of_groups_in(self, whole: str) -> NoRows:
         """The rule for a part of the view `whole`: of the groups with a row in `{batch}`, the part, it judges all rows of the whole."""
@@ -89,7 +93,8 @@ class NoRows:
             return self
         same = " AND ".join(f"whole.`{name}` = part.`{name}`" for name in self.by)
         rows = f"SELECT /*+ BROADCAST(part) */ whole.* FROM {whole} AS whole LEFT SEMI JOIN {{batch}} AS part ON {same}"
-        return replace(self, query=self.query.replace("{batch}", f"({rows})"))
+        query, quick = (one.replace("{batch}", f"({rows})") for one in (self.query, self.quick))
+        return replace(self, query=query, quick=quick)
 
 
 RowRule = Present | Allowed | Between | Holds

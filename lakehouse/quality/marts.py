@@ -78,6 +78,9 @@ _ITEMS = "silver_transaction_items"
 # Counted by their 64-bit hashes, half as much to send around; that two of ten million customers share one, and the check fails for it, has a
 # chance of 1 in 370,000.
 _CUSTOMERS = "count(DISTINCT xxhash64(user_id))"
+_ORDERS = (
+    "line_number = 1"  # of silver/transaction_items: each order has exactly one first line, by that table's own rules
+)
 _REVENUE = {"silver_revenue": "sum(line_amount)"}
 # A score is ceil(5 x share of customers that are not better), so no more than k fifths of the customers have k or less
 _SPREAD = {f"{m}_{k}": (f"count_if({m}_score <= {k})", k) for m in "rfm" for k in range(1, SCORES)}
@@ -241,7 +244,7 @@ MART_RULES: dict[str, tuple[Rule, ...]] = {
             "customers and revenue equal silver/transaction_items",
             {"customer_count": "sum(customer_count) FILTER (WHERE month_number = 0)", "revenue": "sum(revenue)"},
             f"{{batch}} WHERE country = '{ALL}'",
-            {"silver_customer_count": _CUSTOMERS, **_REVENUE},
+            {"silver_customer_count": f"{_CUSTOMERS} FILTER (WHERE {_ORDERS})", **_REVENUE},
             _ITEMS,
             "revenue",
         ),
@@ -270,7 +273,7 @@ MART_RULES: dict[str, tuple[Rule, ...]] = {
             {"silver_customer_count": "count(*)", "silver_day_count": "sum(days)"},
             # one exchange, by customer, serves both: days of each, and customers
             "(SELECT customer, count(DISTINCT day) AS days FROM (SELECT /*+ REPARTITION(customer) */ xxhash64(user_id) AS customer, "
-            f"to_date(timestamp) AS day FROM {_ITEMS}) GROUP BY customer)",
+            f"to_date(timestamp) AS day FROM {_ITEMS} WHERE {_ORDERS}) GROUP BY customer)",
         ),
     ),
     BASKET_PAIRS.path: (

@@ -28,6 +28,7 @@ def rules(table: Table) -> tuple[Rule, ...]:
         f"{', '.join(table.key)} is unique",
         f"SELECT {keys}, count(*) AS row_count FROM {{batch}} GROUP BY {keys} HAVING count(*) > 1",
         table.key,
+        f"SELECT 1 FROM {{batch}} GROUP BY xxhash64({keys}) HAVING count(*) > 1",
     )
     present = [Present(column.name) for column in table.columns if not column.nullable]
     return (unique, *present, *_from_contract(table), *_OWN.get(table.path, ()))

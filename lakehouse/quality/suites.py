@@ -73,8 +73,10 @@ def of_rows(table: Table, holds: dict[str, Holds]) -> ExpectationSuite:
 
 
 def of_sets(own: Iterable[NoRows]) -> Expectation:
-    """A table's rules over several rows as one query, which also counts the rows."""
-    counts = [f"SELECT '{rule.name}' AS rule, count(*) AS offender_count FROM ({rule.query})" for rule in own]
+    """A table's rules over several rows, the quick form of each where it has one, as one query, which also counts the rows."""
+    counts = [
+        f"SELECT '{rule.name}' AS rule, count(*) AS offender_count FROM ({rule.quick or rule.query})" for rule in own
+    ]
     union = " UNION ALL ".join([f"SELECT '{ROW_COUNT}' AS rule, count(*) AS offender_count FROM {{batch}}", *counts])
     query = f"SELECT rule, offender_count FROM ({union}) WHERE offender_count > 0"
     return BrokenRules(unexpected_rows_query=query, description="rules over several rows")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import date, timedelta
+from functools import reduce
 
 import pyspark.sql.functions as F
 from pyspark.sql import Column, DataFrame, Window
@@ -70,33 +71,42 @@ def stock_days(items: DataFrame, inventory_events: DataFrame, products: DataFram
     out of stock. A product has a row where something moved, and where it began the day at 0 or below: so stock-out days can be counted.
     """
     start, end = midnight(min(days)), midnight(max(days) + timedelta(days=1))
-    moves = _movements(items, inventory_events, products).where(F.col("timestamp") < F.lit(end))
-    before = moves.where(F.col("timestamp") < F.lit(start)).groupBy("product_id").agg(*_sums())
-    within = moves.where(F.col("timestamp") >= F.lit(start))
+    moves = _movements(items, inventory_events, products)
+    # Most of all that ever moved is before: each kind is summed up by itself, with one sum and not with all of them
+    carried = {
+        kind: rows.where(F.col("timestamp") < F.lit(start)).groupBy("product_id").agg(F.sum("units").alias("units"))
+        for kind, rows in moves.items()
+    }
+    is_within = (F.col("timestamp") >= F.lit(start)) & (F.col("timestamp") < F.lit(end))
+    before = _side_by_side(carried).groupBy("product_id").agg(*_sums())
+    within = _side_by_side({kind: rows.where(is_within) for kind, rows in moves.items()})
     known = _with_empty_days(_levels(before, within, min(days)), max(days))
     return known.where(F.col("date").isin(list(days)))
 
 
-def _movements(items: DataFrame, inventory_events: DataFrame, products: DataFrame) -> DataFrame:
-    """One row per movement: product, event time, units by kind, and whether it is the product's first record."""
+def _movements(items: DataFrame, inventory_events: DataFrame, products: DataFrame) -> dict[str, DataFrame]:
+    """By kind one row per movement: product, event time, units. The opening stock is in a product's first record."""
     first = products.groupBy("product_id").agg(
         F.min_by(F.struct("timestamp", "inventory"), F.struct("partition", "offset")).alias("first")
     )
-    kinds = {
+    return {
         "initial_stock": first.select("product_id", "first.timestamp", F.col("first.inventory").alias("units")),
         "received": inventory_events.select("product_id", "timestamp", F.col("change").alias("units")),
         "sold": items.select("product_id", "timestamp", F.col("quantity").alias("units")),
     }
-    moves = [
-        rows.select(
-            "product_id",
-            "timestamp",
+
+
+def _side_by_side(moves: Mapping[str, DataFrame]) -> DataFrame:
+    """All rows with their units in the column of their kind, and whether it is the product's first record."""
+    rows = [
+        of_kind.select(
+            *[name for name in of_kind.columns if name != "units"],
             *[(F.col("units") if name == kind else F.lit(0)).cast("bigint").alias(name) for name in _MOVED],
             F.lit(kind == "initial_stock").alias("is_listed"),
         )
-        for kind, rows in kinds.items()
+        for kind, of_kind in moves.items()
     ]
-    return moves[0].unionByName(moves[1]).unionByName(moves[2])
+    return reduce(DataFrame.unionByName, rows)
 
 
 def _levels(before: DataFrame, within: DataFrame, first_day: date) -> DataFrame:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
@@ -25,17 +24,10 @@ from pyspark.sql import Column, DataFrame
 
 from lakehouse.contracts.base import MONEY_MAX
 from lakehouse.transforms.rfm import MEASURES, SCORES, Cuts, columns, in_window, recency_days, window
+from lakehouse.transforms.state import State
 
 MEMORY_GB = 2
 """For all customers; 10 million take a quarter of it. What is beyond goes to a temporary file."""
-
-
-@dataclass(frozen=True)
-class State:
-    """What an earlier day's rows are made from: all transactions in the window of `as_of_date` up to the micro-batch `last_batch`."""
-
-    as_of_date: date
-    last_batch: int
 
 
 def changes(transactions: DataFrame, state: State, as_of_date: date) -> DataFrame:

@@ -3,7 +3,8 @@
 import dagster as dg
 
 from lakehouse.quality.views import JUDGED
-from lakehouse.tables import CUSTOMER_LIFETIME_VALUE, CUSTOMER_RFM, TABLES
+from lakehouse.tables import CUSTOMER_LIFETIME_VALUE, TABLES
+from orchestration.defs.checks import IN_FULL
 from orchestration.naming import key
 from orchestration.partitions import DAILY
 from orchestration.runs import DAILY_JOB, IN_FULL_TAG
@@ -14,7 +15,8 @@ MADE_DAILY = [key(table) for table in TABLES if table.owner == "batch" and table
 SILVER_CHECKS = dg.AssetSelection.checks_for_assets(*[key(table) for table in JUDGED if table.layer == "silver"])
 # As much work as the increment saves, or about the model and not about a day: so it is not done with each day.
 WEEKLY = dg.AssetSelection.checks(
-    dg.AssetCheckKey(key(CUSTOMER_RFM), "full_computation"), dg.AssetCheckKey(key(CUSTOMER_LIFETIME_VALUE), "back_test")
+    *[dg.AssetCheckKey(key(table), "full_computation") for table in IN_FULL],
+    dg.AssetCheckKey(key(CUSTOMER_LIFETIME_VALUE), "back_test"),
 )
 
 daily = dg.define_asset_job(
@@ -34,8 +36,8 @@ in_full = dg.define_asset_job(
     executor_def=dg.in_process_executor,
     tags={IN_FULL_TAG: "true"},
     description=(
-        "What a day's run does by increment, as a whole: all rows of silver are checked, the newest day of RFM is computed in full and "
-        "compared. And the model of lifetime values is held against the last 90 days."
+        "What a day's run does by increment, as a whole: all rows of silver are checked, the newest day of what is made out of an earlier "
+        "one is computed in full and compared. And the model of lifetime values is held against the last 90 days."
     ),
 )
 

@@ -9,8 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +17,14 @@ import pytest
 from conftest import Stack, wait_for
 from pydantic import SecretStr
 from settling import settle, wait_taken
+from stacks import another_stack
 
-from infra import envfile
 from infra import stack as local_stack
 from infra.backup import manifest
 from infra.backup.places import Folder
 from infra.credentials import minio_root_file, read_pairs
 from lakehouse import release
-from lakehouse.settings import CHECKOUT, Settings, get_settings, load_settings
+from lakehouse.settings import CHECKOUT, Settings, load_settings
 from lakehouse.storage import open_table, s3_client
 from lakehouse.tables import BY_PATH, LEDGER_STREAMING
 
@@ -87,22 +85,6 @@ def rows_at(settings: Settings, path: str, version: int) -> pa.Table:
     rows = open_table(settings, BY_PATH[path], version).to_pyarrow_table()
     order = [name for name in (*ORDER, *BY_PATH[path].key) if name in rows.column_names]
     return rows.sort_by([(name, "ascending") for name in dict.fromkeys(order)])
-
-
-@contextmanager
-def another_stack(home: Path) -> Iterator[None]:
-    """A second stack in `home`, with nothing in it: every command and `load_settings` mean that one meanwhile."""
-    first = os.environ["GLOBALMART_ENV_FILE"]
-    local_stack.down(say=lambda _: None)
-    os.environ["GLOBALMART_ENV_FILE"] = str(home / ".env")
-    get_settings.cache_clear()
-    try:
-        envfile.ensure_env(home / "state", envfile.random_ports())
-        yield
-    finally:
-        local_stack.down(say=lambda _: None)
-        os.environ["GLOBALMART_ENV_FILE"] = first
-        get_settings.cache_clear()
 
 
 @pytest.fixture(scope="module")

@@ -55,7 +55,7 @@ class Tables:
 def _measure(table: Table, opened: DeltaTable) -> list[Sample]:
     files = pa.table(opened.get_add_actions(flatten=True))
     sizes = files["size_bytes"] if files.num_rows else pa.chunked_array([], pa.int64())
-    (commit,) = opened.history(1)
+    commit = opened.history(1)[0]  # more than one where a commit came meanwhile
     small = pc.sum(pc.less(sizes, _SMALL_BYTES)).as_py() or 0
     committed = datetime.fromtimestamp(commit["timestamp"] / 1000, UTC).timestamp()
     return [

@@ -20,7 +20,7 @@ from lakehouse.customer_rfm import Made, differences
 from lakehouse.settings import Settings
 from lakehouse.storage import delta_uri, open_table
 from lakehouse.tables import CUSTOMER_RFM, LEDGER_STREAMING, TRANSACTIONS
-from lakehouse.transforms.rfm_increment import State
+from lakehouse.transforms.state import State
 
 D12, D13, D14, D16 = (date(2026, 3, day) for day in (12, 13, 14, 16))
 FIRST: list[Order] = [

@@ -45,6 +45,10 @@ def test_a_page_has_every_expectation_and_the_offenders_of_broken_ones(tmp_path:
     text = words(path)
     for outcome in judged.outcomes:
         assert outcome.expectation in text
+    assert "unknown" not in text
+    assert text.count("100% not null") == sum(
+        one.kind == "expect_column_values_to_not_be_null" for one in judged.outcomes
+    )
     assert "gold/customer_rfm · 2026-03-14" in text
     assert "failed · 1,234 rows · judged 2026-03-15T00:20:00 UTC" in text
     assert text.count("2 unexpected values found") == 2

@@ -33,7 +33,14 @@ def usd(amount: str | int) -> Decimal:
 
 
 def item(order: str, user: str, product: str, units: int, amount: str | int, **other: Any) -> Row:
-    row = {"transaction_id": order, "user_id": user, "product_id": product, "quantity": units, "timestamp": NOON}
+    row = {
+        "line_number": 1,
+        "transaction_id": order,
+        "user_id": user,
+        "product_id": product,
+        "quantity": units,
+        "timestamp": NOON,
+    }
     return {**row, "line_amount": usd(amount), **other}
 
 

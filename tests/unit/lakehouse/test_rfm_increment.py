@@ -12,7 +12,7 @@ from rfm_orders import USED, Order, in_full, silver
 
 from lakehouse.transforms import rfm
 from lakehouse.transforms import rfm_increment as increment
-from lakehouse.transforms.rfm_increment import State
+from lakehouse.transforms.state import State
 
 SEEN = 100  # the last micro-batch that the state knows
 CUSTOMERS = 400

@@ -10,7 +10,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from lakehouse.tables import BY_PATH, CUSTOMER_LIFETIME_VALUE, CUSTOMER_RFM, TABLES
+from lakehouse.tables import BY_PATH, COHORT_RETENTION, CUSTOMER_LIFETIME_VALUE, CUSTOMER_RFM, TABLES
 from orchestration.definitions import defs
 from orchestration.naming import DAILY_FRESHNESS, MIRROR_KEY, STREAM_FRESHNESS, key
 from orchestration.partitions import DAILY
@@ -18,6 +18,7 @@ from orchestration.runs import IN_FULL_TAG
 from orchestration.transient import POLICY
 
 CHECKOUT = Path(__file__).parents[3]
+BY_INCREMENT = (CUSTOMER_RFM, COHORT_RETENTION, CUSTOMER_LIFETIME_VALUE)
 
 
 @pytest.fixture(scope="module")
@@ -129,22 +130,23 @@ def test_the_checks_are_these_and_expectations_block_what_depends_on_them(loaded
     checks = {(k.asset_key.to_user_string(), k.name): graph.get_check_spec(k).blocking for k in graph.asset_check_keys}
     judged = {t.path for t in TABLES if t.layer == "silver" or (t.owner == "batch" and t.layer == "gold")}
     expectations = {(path, "expectations"): True for path in judged}
-    weekly = {("gold/customer_rfm", "full_computation"): False, ("gold/customer_lifetime_value", "back_test"): False}
+    weekly = {(table.path, "full_computation"): False for table in BY_INCREMENT}
+    weekly[CUSTOMER_LIFETIME_VALUE.path, "back_test"] = False
     assert checks == expectations | weekly
     daily = loaded.resolve_job_def("daily").asset_layer.asset_graph.asset_check_keys
     assert {(key.asset_key.to_user_string(), key.name) for key in daily} == set(expectations)
 
 
-def test_rfm_the_lifetime_model_and_all_of_silver_are_judged_weekly_and_not_with_each_day(
+def test_what_is_made_by_increment_the_lifetime_model_and_all_of_silver_are_judged_weekly_and_not_with_each_day(
     loaded: dg.Definitions,
 ) -> None:
-    in_full = dg.AssetCheckKey(key(CUSTOMER_RFM), "full_computation")
+    in_full = {dg.AssetCheckKey(key(table), "full_computation") for table in BY_INCREMENT}
     back_test = dg.AssetCheckKey(key(CUSTOMER_LIFETIME_VALUE), "back_test")
     silver = {dg.AssetCheckKey(key(table), "expectations") for table in TABLES if table.layer == "silver"}
     weekly = loaded.resolve_job_def("in_full")
-    assert weekly.asset_layer.asset_graph.asset_check_keys == {in_full, back_test, *silver}
+    assert weekly.asset_layer.asset_graph.asset_check_keys == {*in_full, back_test, *silver}
     assert weekly.run_tags[IN_FULL_TAG] == "true"
-    assert not {in_full, back_test} & set(loaded.resolve_job_def("daily").asset_layer.asset_graph.asset_check_keys)
+    assert not {*in_full, back_test} & set(loaded.resolve_job_def("daily").asset_layer.asset_graph.asset_check_keys)
     schedule = loaded.resolve_schedule_def("every_week")
     assert (schedule.job_name, schedule.cron_schedule) == ("in_full", "0 4 * * 0")
 
