@@ -62,9 +62,9 @@ class KafkaOffsets:
             except ClientKafkaError:
                 # When partitions have another leader, kafka-python asks the former one on and on: a new client looks for them
                 fresh = self._connect()
-                fresh.topics()
                 self._consumer.close()
                 self._consumer = fresh
+                fresh.topics()
                 found = ask(self._consumer, asked, timeout_ms=_SECOND_MS)
         except ClientKafkaError as error:
             raise self._away(error) from error

@@ -79,8 +79,6 @@ def build_session(settings: Settings, name: str, memory_gb: float, extra: dict[s
         "spark.hadoop.fs.s3a.endpoint.region": settings.s3_region,
         "spark.hadoop.fs.s3a.path.style.access": "true",
         "spark.hadoop.fs.s3a.connection.ssl.enabled": str(settings.s3_endpoint.startswith("https://")).lower(),
-        "spark.hadoop.fs.s3a.access.key": settings.s3_access_key,
-        "spark.hadoop.fs.s3a.secret.key": settings.s3_secret_key.get_secret_value(),
         "spark.hadoop.fs.s3a.attempts.maximum": "5",
         **(_of_stack(settings) if is_of_stack else {}),
         **(extra or {}),
@@ -93,6 +91,10 @@ def build_session(settings: Settings, name: str, memory_gb: float, extra: dict[s
         if value:
             builder = builder.config(key, value)
     session = builder.getOrCreate()
+    # Settings of a new session are on its JVM's command line, which others on the machine can read. From here they go to the tasks.
+    hadoop = session.sparkContext._jsc.hadoopConfiguration()
+    hadoop.set("fs.s3a.access.key", settings.s3_access_key)
+    hadoop.set("fs.s3a.secret.key", settings.s3_secret_key.get_secret_value())
     session.sparkContext.setLogLevel("ERROR")
     return session
 

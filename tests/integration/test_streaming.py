@@ -227,6 +227,19 @@ def test_a_second_service_is_refused_and_told_who_owns_the_lake(stack, settings)
     assert stack.status("streaming").pid == pid
 
 
+def test_no_secret_is_on_a_command_line(stack, settings):
+    secrets = {
+        value
+        for file in stack.settings().secrets_dir.iterdir()
+        for _, value in (line.split("=", 1) for line in file.read_text().splitlines() if "=" in line)
+        if len(value) >= 16
+    }
+    assert len(secrets) >= 8
+    found = [" ".join(process.cmdline()) for process in stack.processes()]
+    assert any("SparkSubmit" in command for command in found)
+    assert [command for command in found if any(secret in command for secret in secrets)] == []
+
+
 def test_a_lost_checkpoint_starts_a_generation_at_the_ledger(stack, settings, traffic):
     pid = stack.wait_healthy("streaming").pid
     before = settle(stack)
