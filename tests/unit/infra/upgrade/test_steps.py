@@ -77,3 +77,25 @@ def test_a_lake_of_a_newer_release_has_no_plan(settings) -> None:
     release.write(settings, Release(LAKE_VERSION + 2))
     with pytest.raises(release.NewerLakeError):
         plan(settings)
+
+
+class Supervised:
+    """A supervisor under which nothing but the servers runs."""
+
+    def __init__(self, _: Settings) -> None:
+        pass
+
+    def processes(self) -> dict[str, dict[str, str]]:
+        return {name: {"statename": "RUNNING"} for name in steps.SERVERS}
+
+
+def test_one_that_was_cut_short_after_its_last_change_starts_what_it_had_stopped(settings, monkeypatch) -> None:
+    evolve_lake(say=lambda _: None)
+    monkeypatch.setattr(steps.supervision, "Supervisor", Supervised)
+    started: list[list[str]] = []
+    monkeypatch.setattr(steps.stack, "up", lambda only, say: started.append(list(only)))  # noqa: ARG005 named by its caller
+    steps._services_file(settings).parent.mkdir(parents=True)
+    steps._remember(settings, ["streaming", "api"])
+    assert steps.apply(None, say=lambda _: None).services == ["api", "streaming"]
+    assert steps.apply(None, say=lambda _: None).services == []
+    assert started == [["api", "streaming"]]
