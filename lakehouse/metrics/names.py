@@ -28,7 +28,11 @@ SERVICE_RESTARTS = _monitor(
     "service_restarts", "gauge", "count", "Restarts of a service since `globalmart up` started it.", "service"
 )
 SERVICE_CPU = _monitor(
-    "service_cpu_seconds_total", "counter", "seconds", "Processor time of a service's processes that live.", "service"
+    "service_cpu_seconds_total",
+    "counter",
+    "seconds",
+    "Processor time of a service's processes since the monitor started.",
+    "service",
 )
 SERVICE_MEMORY = _monitor(
     "service_memory_bytes", "gauge", "bytes", "Resident memory of a service's processes.", "service"

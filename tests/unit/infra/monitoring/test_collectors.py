@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from infra.monitoring.collectors.host import Host
 from infra.monitoring.collectors.ledger import Ledger
 from infra.monitoring.collectors.notes import Notes
+from infra.monitoring.collectors.services import Spending
 from infra.monitoring.collectors.tables import Tables
 from infra.monitoring.monitor import Snapshot, collectors
 from lakehouse.books.prove import Books
@@ -102,6 +103,19 @@ def test_the_host_has_memory_disk_and_processors(settings: Settings) -> None:
         found = values(seen, metric)
         assert 0 < min(found.values()) < found[("total",)]
     assert values(seen, names.HOST_CPU)[("idle",)] > 0
+
+
+def test_processor_time_never_falls_when_a_process_ends() -> None:
+    """A counter that falls has begun anew, says Prometheus, and takes all of it for spent just then."""
+    spending = Spending()
+    server, run, later = (10, 1.0), (11, 2.0), (11, 3.0)  # a pid is given again
+    looks = [
+        {server: ("dagster-daemon", 50.0), run: ("dagster-daemon", 400.0)},
+        {server: ("dagster-daemon", 51.0), run: ("dagster-daemon", 405.0)},
+        {server: ("dagster-daemon", 52.0)},
+        {server: ("dagster-daemon", 52.0), later: ("dagster-daemon", 3.0)},
+    ]
+    assert [spending.seen(look)["dagster-daemon"] for look in looks] == [0, 6, 7, 10]
 
 
 class Moody:
