@@ -9,13 +9,14 @@ import psutil
 
 from infra.stack import status
 from lakehouse import heartbeat
+from lakehouse.health import by_heartbeat
 from lakehouse.metrics import names
 from lakehouse.metrics.base import Sample
 from lakehouse.settings import Settings
 
 
 class Services:
-    """Of the services that `globalmart up` was asked for. Where no supervisor runs (on a cluster), heartbeats alone."""
+    """Of the services that `globalmart up` was asked for. Where no supervisor runs (in containers), those that beat, by their heartbeats."""
 
     name = "services"
     every = 2
@@ -24,20 +25,25 @@ class Services:
         self._settings = settings
         self._spending = Spending()
 
-    def collect(self, now: datetime) -> list[Sample]:  # noqa: ARG002 one signature for all collectors
+    def collect(self, now: datetime) -> list[Sample]:
         samples = []
         statuses = [one for one in status(self._settings) if one.wanted]
-        if any(one.pid for one in statuses):
+        supervised = any(one.pid for one in statuses)
+        if supervised:
             for one in statuses:
                 samples += [
                     Sample(names.SERVICE_UP, float(one.healthy), (one.name,)),
                     Sample(names.SERVICE_RESTARTS, one.restarts, (one.name,)),
                 ]
             samples += self._costs({one.pid: one.name for one in statuses if one.pid})
-        for one in statuses:
-            beat = heartbeat.read(self._settings, one.name)
-            if beat is not None:
-                samples.append(Sample(names.HEARTBEAT_AGE, beat["age_seconds"], (one.name,)))
+        beats = {one.name: heartbeat.read(self._settings, one.name) for one in statuses}
+        for name, beat in beats.items():
+            if beat is None:
+                continue
+            samples.append(Sample(names.HEARTBEAT_AGE, beat["age_seconds"], (name,)))
+            if not supervised:
+                found = by_heartbeat(self._settings, name, now)
+                samples.append(Sample(names.SERVICE_UP, float(found.state == "ok"), (name,)))
         return samples
 
     def _costs(self, roots: dict[int, str]) -> list[Sample]:

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from infra.monitoring.collectors.host import Host
 from infra.monitoring.collectors.ledger import Ledger
 from infra.monitoring.collectors.notes import Notes
-from infra.monitoring.collectors.services import Spending
+from infra.monitoring.collectors.services import Services, Spending
 from infra.monitoring.collectors.tables import Tables
 from infra.monitoring.monitor import Snapshot, collectors
 from lakehouse.books.prove import Books
@@ -116,6 +116,17 @@ def test_processor_time_never_falls_when_a_process_ends() -> None:
         {server: ("dagster-daemon", 52.0), later: ("dagster-daemon", 3.0)},
     ]
     assert [spending.seen(look)["dagster-daemon"] for look in looks] == [0, 6, 7, 10]
+
+
+def test_where_no_supervisor_runs_services_are_judged_by_their_heartbeats(settings: Settings) -> None:
+    services = Services(settings)
+    now = datetime.now(UTC)
+    beat(settings, "desk", "running", checked_at=now.isoformat())
+    beat(settings, "refresher", "failed", reason="no disk")
+    seen = services.collect(now)
+    assert values(seen, names.SERVICE_UP) == {("desk",): 1, ("refresher",): 0}
+    assert set(values(seen, names.HEARTBEAT_AGE)) == {("desk",), ("refresher",)}
+    assert values(seen, names.SERVICE_RESTARTS) == {}
 
 
 class Moody:
