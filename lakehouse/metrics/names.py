@@ -121,7 +121,12 @@ TABLE_SMALL_FILES = _monitor(
 )
 TABLE_BYTES = _monitor("table_bytes", "gauge", "bytes", "Size of its data files.", "table")
 TABLE_COMMITTED = _monitor(
-    "table_committed_timestamp_seconds", "gauge", "timestamp", "When that version was committed.", "table", "owner"
+    "table_committed_timestamp_seconds",
+    "gauge",
+    "timestamp",
+    "When its rows were last written; compaction and VACUUM do not count.",
+    "table",
+    "owner",
 )
 DAGSTER_RUNS = _monitor(
     "dagster_runs", "gauge", "count", "Runs of the last 24 hours by job and status.", "job", "status"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -23,6 +24,7 @@ from lakehouse.ledger import LedgerEntry
 from lakehouse.metrics import names
 from lakehouse.metrics.base import Metric, Sample
 from lakehouse.settings import Settings
+from lakehouse.storage import open_table
 from lakehouse.tables import LEDGER_STREAMING, TABLES
 
 NOW = datetime(2026, 3, 14, 0, 1, tzinfo=UTC)
@@ -78,6 +80,23 @@ def test_tables_are_measured_by_their_logs_and_again_once_they_change(settings: 
     seen = [tables.collect(NOW) for _ in range(rounds)][-1]
     assert values(seen, names.TABLE_VERSION) == {path: 1}
     assert values(seen, names.TABLE_FILES) == {path: 2}
+
+
+def test_a_table_that_is_only_tidied_is_as_old_as_its_rows(settings: Settings) -> None:
+    """Or the alert about overdue marts would never come where each night deletes old files."""
+    commit(settings, batch(1, 1, 1, 0), batch(2, 1, 1, 0))
+    opened = open_table(settings, LEDGER_STREAMING)
+    written = opened.history(1)[0]["timestamp"] / 1000
+    time.sleep(0.01)
+    opened.optimize.compact()
+    opened.alter.set_table_properties({"delta.checkpointInterval": "77"})
+    opened.vacuum(0, dry_run=False, enforce_retention_duration=False)
+    assert len({one["operation"] for one in opened.history(4)} - {"WRITE"}) == 4
+    assert opened.history(1)[0]["timestamp"] / 1000 > written
+    tables = Tables(settings)
+    seen = [tables.collect(NOW) for _ in range(-(-len(TABLES) // 6))][-1]
+    assert values(seen, names.TABLE_COMMITTED) == {(LEDGER_STREAMING.path, "streaming"): written}
+    assert values(seen, names.TABLE_VERSION) == {(LEDGER_STREAMING.path,): opened.version()}
 
 
 def test_notes_tell_of_generator_desk_and_the_last_proof(settings: Settings) -> None:
