@@ -106,7 +106,7 @@ def plain_settings(settings: Settings) -> dict[str, str]:
     found = {}
     for name, field in Settings.model_fields.items():
         value = getattr(settings, name)
-        secret = isinstance(value, SecretStr) or name.endswith(("_access_key", "_sha256"))
+        secret = isinstance(value, SecretStr) or name.endswith(("_access_key", "_sha256", "_user"))
         if not secret and name != "service" and value != field.default:
             found[f"{PREFIX}{name.upper()}"] = str(value)
     return found

@@ -89,6 +89,7 @@ def test_secrets_and_accounts_are_left_out() -> None:
         s3_secret_key="hidden",
         postgres_url="postgresql://a:hidden@b/c",
         api_key="hidden",
+        smtp_user="somebody",
         session_gap_minutes=45,
     )
     kept = making.plain_settings(made_with)
