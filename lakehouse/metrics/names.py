@@ -103,7 +103,7 @@ GOLD_STALENESS = _monitor(
     "gold_staleness_seconds",
     "gauge",
     "seconds",
-    "Time since the last commit while records wait in Kafka; 0 when none waits.",
+    "Time since the last commit, or since records began to wait in Kafka where that was later; 0 when none waits.",
 )
 PROOF_DIFFERENCES = _monitor(
     "proof_differences",

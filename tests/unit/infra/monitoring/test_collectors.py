@@ -11,6 +11,7 @@ from ledger_rows import BEGAN, commit, entry
 from prometheus_client import CollectorRegistry, generate_latest
 
 from infra.monitoring.collectors.host import Host
+from infra.monitoring.collectors.kafka import Kafka
 from infra.monitoring.collectors.ledger import Ledger
 from infra.monitoring.collectors.notes import Notes
 from infra.monitoring.collectors.services import Services, Spending
@@ -135,6 +136,26 @@ def test_processor_time_never_falls_when_a_process_ends() -> None:
         {server: ("dagster-daemon", 52.0), later: ("dagster-daemon", 3.0)},
     ]
     assert [spending.seen(look)["dagster-daemon"] for look in looks] == [0, 6, 7, 10]
+
+
+def test_gold_is_stale_since_the_last_commit_or_since_records_began_to_wait(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = Ledger(settings)
+    kafka = Kafka(settings, ledger)
+
+    def stale(seconds: int, end: int) -> float:
+        monkeypatch.setattr(kafka, "_ends", lambda: {"transactions/0": end})
+        return values(kafka.collect(NOW + timedelta(seconds=seconds)), names.GOLD_STALENESS)[()]
+
+    assert stale(0, 5) == 0  # there was no commit yet, and since when they wait is not known
+    ledger.newest = {"committed_at": NOW, "next_offsets": [("transactions/0", 5)]}
+    assert stale(20, 9) == 20
+    assert stale(3600, 5) == 0
+    assert stale(3605, 6) == 5  # a first record after a quiet hour
+    assert stale(3725, 6) == 125
+    ledger.newest = {"committed_at": NOW + timedelta(seconds=3730), "next_offsets": [("transactions/0", 6)]}
+    assert stale(3735, 9) == 5
 
 
 def test_where_no_supervisor_runs_services_are_judged_by_their_heartbeats(settings: Settings) -> None:
