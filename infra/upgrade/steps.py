@@ -88,7 +88,9 @@ def apply(backup: Callable[[], None] | None, say: Say = print) -> Upgraded:
     """
     settings = load_settings()
     supervisor = supervision.Supervisor(settings)
-    running = [name for name, info in supervisor.processes().items() if info["statename"] == "RUNNING"]
+    # One that fails again and again is between two tries: it is stopped and started like the others
+    tried = {"RUNNING", "STARTING", "BACKOFF"}
+    running = [name for name, info in supervisor.processes().items() if info["statename"] in tried]
     if "minio" not in running and not _services_file(settings).exists():
         raise UpgradeError(
             "The stack is down: start it with the release that it was stopped with, or its servers with this one, by `globalmart up`."
