@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 
 from lakehouse.errors import GlobalMartError
 from lakehouse.lease import FileStore, S3Store, Store
@@ -56,7 +56,10 @@ def current() -> Release:
 def read(settings: Settings) -> Release | None:
     """None for a lake without a record: a new one, or one of before there were records."""
     found = _store(settings).read()
-    return Release(**json.loads(found[0])) if found is not None else None
+    if found is None:
+        return None
+    known = {one.name for one in fields(Release)}  # a newer release may have written more, and is to be told as newer
+    return Release(**{name: value for name, value in json.loads(found[0]).items() if name in known})
 
 
 def write(settings: Settings, release: Release) -> None:

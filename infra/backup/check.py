@@ -15,6 +15,10 @@ _IN_MEMORY = 32 * 1024 * 1024
 _MOST_NAMED = 5
 
 
+# The name of an object says what it should hold, and who makes a backup trusts it where the size is right.
+AFTERWARDS = "Remove the objects that are not as they were: the next backup into this target copies them again, as it does what is missing."
+
+
 class DamagedBackupError(BackupError):
     """Files of a backup are missing or not what they were."""
 
@@ -38,7 +42,7 @@ def check(target: Place, manifest: Manifest, step: Callable[[int, int], None] = 
         more = f" and {len(found) - _MOST_NAMED} more" if len(found) > _MOST_NAMED else ""
         raise DamagedBackupError(
             f"Backup {manifest.backup_id} in {target} is damaged: {'; '.join(found[:_MOST_NAMED])}{more}. Nothing was changed. Restore another "
-            "backup (`globalmart backup list` names them); a new backup into the same target copies again what is missing."
+            f"backup (`globalmart backup list` names them). {AFTERWARDS}"
         )
 
 

@@ -92,6 +92,8 @@ def verify(target: Target, backup: Which = None, as_json: Json = False) -> None:
             print(fault)
         verdict = f"{len(found)} files are damaged" if found else "all there, and as they were"
         print(f"Backup {one.backup_id}: {len(one.files):,} files, {_size(one.byte_count)}: {verdict}.")
+        if found:
+            print(check.AFTERWARDS)
     if found:
         raise typer.Exit(1)
 
@@ -148,7 +150,12 @@ def restore(
 
     began = time.monotonic()
     if kafka_only:
+        if target is not None or backup is not None or over:
+            raise typer.BadParameter("--kafka-only reads no backup: say it alone, without TARGET, --backup and --over.")
         words = to.restore_kafka(_say)
+        if as_json:
+            _print_json({"kafka": words, "seconds": round(time.monotonic() - began, 1)})
+            return
         print(f"{words[0].upper()}{words[1:]}. `globalmart up` starts the stream.")
         return
     if target is None:

@@ -36,24 +36,37 @@ def is_empty(settings: Settings) -> bool:
         "SELECT schemaname, relname FROM pg_stat_user_tables WHERE schemaname IN ('desk', 'quarantine', 'access') "
         "AND relname NOT LIKE '%alembic%'"
     )
-    with psycopg.connect(**_address(settings), dbname="globalmart") as connection:  # type: ignore[arg-type]
-        for schema, name in connection.execute(query).fetchall():
-            some = sql.SQL("SELECT EXISTS (SELECT 1 FROM {})").format(sql.Identifier(schema, name))
-            if connection.execute(some).fetchone() == (True,):
-                return False
+    try:
+        with psycopg.connect(**_address(settings), dbname="globalmart") as connection:  # type: ignore[arg-type]
+            for schema, name in connection.execute(query).fetchall():
+                some = sql.SQL("SELECT EXISTS (SELECT 1 FROM {})").format(sql.Identifier(schema, name))
+                if connection.execute(some).fetchone() == (True,):
+                    return False
+    except psycopg.Error as error:
+        raise _refused(error) from None
     return True
 
 
 def load(settings: Settings, dumps: dict[str, Path]) -> None:
     """Put databases in the place of what is there, and make the mirror's an empty one. Nobody else may be connected; raises BackupError."""
-    with psycopg.connect(**_address(settings), dbname="postgres", autocommit=True) as connection:  # type: ignore[arg-type]
-        for database in (*dumps, settings.mirror_database):
-            name = sql.Identifier(database)
-            connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name))
-            connection.execute(sql.SQL("CREATE DATABASE {}").format(name))
-    for database, path in dumps.items():
-        _run(settings, "pg_restore", "--exit-on-error", f"--dbname={database}", str(path))
-    apply_roles(settings)
+    try:
+        with psycopg.connect(**_address(settings), dbname="postgres", autocommit=True) as connection:  # type: ignore[arg-type]
+            for database in (*dumps, settings.mirror_database):
+                name = sql.Identifier(database)
+                connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name))
+                connection.execute(sql.SQL("CREATE DATABASE {}").format(name))
+        for database, path in dumps.items():
+            fill(settings, database, path)
+        apply_roles(settings)
+    except psycopg.Error as error:
+        raise _refused(error) from None
+
+
+def fill(settings: Settings, database: str, path: Path) -> None:
+    """Load a dump into an empty database, which stays empty where that is cut short: with half of its tables the next start of the stack
+    would fail to make the rest, and so would the restore that is to be run again. Raises BackupError.
+    """
+    _run(settings, "pg_restore", "--single-transaction", f"--dbname={database}", str(path))
 
 
 def _run(settings: Settings, program: str, *options: str) -> None:
@@ -65,6 +78,11 @@ def _run(settings: Settings, program: str, *options: str) -> None:
     if done.returncode != 0:
         said = done.stderr.strip().splitlines()
         raise BackupError(f"{program} failed: {said[0] if said else 'without a word'}. Is PostgreSQL up?")
+
+
+def _refused(error: psycopg.Error) -> BackupError:
+    said = str(error).strip().splitlines()
+    return BackupError(f"PostgreSQL refuses: {said[0] if said else type(error).__name__}. Is it up?")
 
 
 def _address(settings: Settings) -> dict[str, object]:

@@ -58,7 +58,7 @@ def make(settings: Settings, target: Place, now: datetime, say: Say = print, ste
             f"the point: batch {entry.batch_id} of {entry.committed_at:%Y-%m-%d %H:%M:%S} UTC, {len(chosen.versions)} tables"
         )
         lake = lake_place(settings)
-        listed = _lake_files(settings, lake, chosen.versions)
+        listed = _lake_files(settings, lake, chosen)
         copier = _Copier(target)
         wanted: list[tuple[Place, str, str]] = [(lake, path, f"{LAKE}{path}") for path in sorted(listed)]
         wanted += [(Folder(others), path, path) for path in Folder(others).files()]
@@ -106,7 +106,7 @@ def plain_settings(settings: Settings) -> dict[str, str]:
     found = {}
     for name, field in Settings.model_fields.items():
         value = getattr(settings, name)
-        secret = isinstance(value, SecretStr) or name.endswith(("_access_key", "_sha256"))
+        secret = isinstance(value, SecretStr) or name.endswith(("_access_key", "_sha256", "_user"))
         if not secret and name != "service" and value != field.default:
             found[f"{PREFIX}{name.upper()}"] = str(value)
     return found
@@ -122,10 +122,11 @@ def _dump(settings: Settings, folder: Path, say: Say) -> None:
         database.dump(settings, name, folder / "postgres" / f"{name}.dump")
 
 
-def _lake_files(settings: Settings, lake: Place, versions: dict[str, int]) -> set[str]:
+def _lake_files(settings: Settings, lake: Place, chosen: point.Chosen) -> set[str]:
+    kept = point.kept_versions(settings, chosen.versions, chosen.pins)
     with ThreadPoolExecutor(_COPIES) as pool:
-        data = pool.map(lambda item: point.data_files(settings, *item), point.kept_versions(settings, versions).items())
-        logs = pool.map(lambda item: point.log_files(lake, *item), versions.items())
+        data = pool.map(lambda item: point.data_files(settings, *item), kept.items())
+        logs = pool.map(lambda item: point.log_files(lake, *item), chosen.versions.items())
         return set().union(*data, *logs)
 
 

@@ -6,6 +6,7 @@ import os
 import shutil
 import threading
 from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Protocol
 from urllib.parse import unquote, urlparse
@@ -40,7 +41,7 @@ class Place(Protocol):
 
 
 class Folder:
-    """A folder of this machine; made when the first file comes."""
+    """A folder of this machine; made when the first file comes. Its files are for their owner alone: they hold what customers did."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -50,11 +51,12 @@ class Folder:
 
     def files(self, below: str = "") -> dict[str, int]:
         found = {}
-        for folder, _, names in os.walk(self._root / below):
+        for folder, _, names in os.walk(self._root / below, onerror=_unless_missing):
             for name in names:
                 path = Path(folder) / name
                 if not name.endswith(".partial"):
-                    found[path.relative_to(self._root).as_posix()] = path.stat().st_size
+                    with suppress(FileNotFoundError):  # deleted meanwhile
+                        found[path.relative_to(self._root).as_posix()] = path.stat().st_size
         return found
 
     def read(self, path: str, into: IO[bytes]) -> None:
@@ -63,9 +65,9 @@ class Folder:
 
     def write(self, path: str, source: IO[bytes]) -> None:
         place = self._root / path
-        place.parent.mkdir(parents=True, exist_ok=True)
+        _make_private(place.parent)
         partial = place.with_name(f"{place.name}.{os.getpid()}-{threading.get_ident()}.partial")
-        with partial.open("wb") as file:
+        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
             shutil.copyfileobj(source, file)
             file.flush()
             os.fsync(file.fileno())
@@ -74,6 +76,18 @@ class Folder:
     def delete(self, paths: Collection[str]) -> None:
         for path in paths:
             (self._root / path).unlink(missing_ok=True)
+
+
+def _unless_missing(error: OSError) -> None:
+    """A folder that is not there has no files; of one that cannot be read nobody knows."""
+    if not isinstance(error, FileNotFoundError):
+        raise error
+
+
+def _make_private(folder: Path) -> None:
+    """Make what is missing of a path, each folder of mode 0700."""
+    for one in reversed([folder, *folder.parents]):
+        one.mkdir(mode=0o700, exist_ok=True)
 
 
 class Bucket:
@@ -139,7 +153,7 @@ def lake_place(settings: Settings) -> Place:
 def target_place(settings: Settings, target: str) -> Place:
     """A folder, or `s3://bucket/prefix` with the backup account of the settings. Raises SettingsError."""
     if not target.startswith(("s3://", "s3a://")):
-        return Folder(Path(unquote(urlparse(target).path)) if target.startswith("file:") else Path(target).absolute())
+        return Folder(_folder(target))
     if not settings.backup_s3_access_key:
         raise SettingsError(
             f"{target} needs an account of its own, which the lake's services do not have: set GLOBALMART_BACKUP_S3_ENDPOINT, "
@@ -154,3 +168,17 @@ def target_place(settings: Settings, target: str) -> Place:
     )
     name, _, prefix = target.split("://", 1)[1].partition("/")
     return Bucket(s3_client(account, _READ_SECONDS, _ATTEMPTS), name, prefix)
+
+
+def _folder(target: str) -> Path:
+    """Raises SettingsError for what would quietly be taken for a folder of this machine, and is none."""
+    folder = Path(unquote(urlparse(target).path)) if target.startswith("file:") else Path(target)
+    if not target.strip() or ("://" in target and not target.startswith("file:")):
+        raise SettingsError(
+            f"{target!r} is no place for backups: name a folder, such as /mnt/backups/shop, or s3://bucket/prefix."
+        )
+    if folder.exists() and not folder.is_dir():
+        raise SettingsError(
+            f"{folder} is a file: name a folder for backups, such as /mnt/backups/shop, or s3://bucket/prefix."
+        )
+    return folder.absolute()

@@ -32,11 +32,14 @@ _CHECKPOINT = re.compile(r"^(\d{20})\.checkpoint\.parquet$")
 
 @dataclass(frozen=True)
 class Chosen:
-    """`versions` by table path, of the tables that exist. `counts` are the ledger's, over all entries up to `entry`."""
+    """`versions` by table path, of the tables that exist. `counts` are the ledger's, over all entries up to `entry`. `pins` are, by path,
+    the older versions of batch tables that rows of `versions` were made from.
+    """
 
     entry: LedgerEntry
     versions: dict[str, int]
     counts: dict[str, int]
+    pins: dict[str, set[int]]
 
 
 def choose(settings: Settings, as_batch: Settings, say: Callable[[str], None], meanwhile: Callable[[], None]) -> Chosen:
@@ -54,13 +57,14 @@ def choose(settings: Settings, as_batch: Settings, say: Callable[[str], None], m
             for table in TABLES
             if table.owner == "batch" and exists(settings, table)
         }
+        pins = pinned(settings)  # of these versions: the next run pins what its own rows are made from
     ledger = open_table(settings, LEDGER_STREAMING)
     entries = read_entries(ledger)
     if not entries:
         raise _nothing()
     versions |= entries[-1].table_versions | {LEDGER_STREAMING.path: int(ledger.version())}
     counts = {name: sum(entry.counts[name] for entry in entries) for name in entries[-1].counts}
-    return Chosen(entries[-1], {path: version for path, version in versions.items() if path in BY_PATH}, counts)
+    return Chosen(entries[-1], {path: version for path, version in versions.items() if path in BY_PATH}, counts, pins)
 
 
 def _nothing() -> BackupError:
@@ -87,9 +91,8 @@ def data_files(settings: Settings, path: str, versions: set[int]) -> set[str]:
     return {f"{path}/{name}" for delta in opened for name in paths(delta)}
 
 
-def kept_versions(settings: Settings, versions: dict[str, int]) -> dict[str, set[int]]:
-    """By path, the version at the point, and the older ones of batch tables that rows in use were made from, as far as they are there."""
-    pins = pinned(settings)
+def kept_versions(settings: Settings, versions: dict[str, int], pins: dict[str, set[int]]) -> dict[str, set[int]]:
+    """By path, the version at the point, and the older ones of `pins`, as far as they are there."""
     kept = {path: {version} for path, version in versions.items()}
     for path in kept.keys() & pins.keys():
         log = Log(settings, BY_PATH[path])

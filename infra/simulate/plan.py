@@ -27,7 +27,7 @@ _SHARES = Shares(
     extra_fields=0.001,
     anomalies=0.003,
 )
-_SPAN = r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?"
+_SPAN = r"(?:(\d{1,6})d)?(?:(\d{1,6})h)?(?:(\d{1,6})m)?"
 _WORDS = re.compile(rf"^([a-z-]+)(?:@({_SPAN}))?(?:\+({_SPAN}))?$")
 
 
@@ -160,7 +160,7 @@ def parse_incident(text: str, whole: timedelta) -> Incident:
     kind, at, length = match[1], match[2], match[6]
     if kind not in KINDS:
         raise PlanError(f"There is no incident {kind!r}; there are {', '.join(KINDS)}. Example: {EXAMPLE}.")
-    if at == "" or length in ("", "0d", "0h", "0m"):
+    if at == "" or (length is not None and not _span(match.groups()[6:9])):
         raise PlanError(f"--incident {text!r} lacks a time after its sign; write it such as {kind}@1d6h+3h.")
     usual = KINDS[kind]
     hours = round(whole / timedelta(hours=1) * usual.begins)

@@ -62,7 +62,8 @@ def apply(
     if as_json:
         _print_json(asdict(done))
     elif not done.plan.is_needed:
-        print("Nothing to do: the data is of this release.")
+        started = f" {', '.join(done.services)} run again, which an upgrade that was cut short had stopped."
+        print(f"Nothing to do: the data is of this release.{started if done.services else ''}")
     else:
         started = f"; {', '.join(done.services)} run again" if done.services else ""
         print(f"Upgraded. The services were away for {done.pause_seconds} s{started}.")

@@ -88,7 +88,9 @@ def apply(backup: Callable[[], None] | None, say: Say = print) -> Upgraded:
     """
     settings = load_settings()
     supervisor = supervision.Supervisor(settings)
-    running = [name for name, info in supervisor.processes().items() if info["statename"] == "RUNNING"]
+    # One that fails again and again is between two tries: it is stopped and started like the others
+    tried = {"RUNNING", "STARTING", "BACKOFF"}
+    running = [name for name, info in supervisor.processes().items() if info["statename"] in tried]
     if "minio" not in running and not _services_file(settings).exists():
         raise UpgradeError(
             "The stack is down: start it with the release that it was stopped with, or its servers with this one, by `globalmart up`."
@@ -96,7 +98,9 @@ def apply(backup: Callable[[], None] | None, say: Say = print) -> Upgraded:
     todo = plan(settings)
     if not todo.is_needed:
         release_is_recorded(settings)
-        return Upgraded(todo, [], 0.0)
+        began = time.monotonic()
+        services = _start_again(settings, say)
+        return Upgraded(todo, services, round(time.monotonic() - began, 1))
     services = _remember(settings, [name for name in running if name not in SERVERS])
     if backup is not None and not todo.is_unfinished:
         say("backing up before anything is changed")
@@ -107,9 +111,7 @@ def apply(backup: Callable[[], None] | None, say: Say = print) -> Upgraded:
         supervisor.call("stopProcess", name)
     stack.up(only=SERVERS, say=say)
     evolve_lake(say)
-    if services:
-        stack.up(only=services, say=say)
-    _services_file(settings).unlink(missing_ok=True)
+    _start_again(settings, say)
     return Upgraded(todo, services, round(time.monotonic() - began, 1))
 
 
@@ -175,6 +177,16 @@ def _migrate(say: Say) -> None:
 
 def _services_file(settings: Settings) -> Path:
     return supervision.folder(settings) / "upgrade.json"
+
+
+def _start_again(settings: Settings, say: Say) -> list[str]:
+    """Start the services that are written down, and forget them once they run; none where nothing was cut short after its last change."""
+    path = _services_file(settings)
+    services = json.loads(path.read_text()) if path.exists() else []
+    if services:
+        stack.up(only=services, say=say)
+    path.unlink(missing_ok=True)
+    return list(services)
 
 
 def _remember(settings: Settings, running: list[str]) -> list[str]:

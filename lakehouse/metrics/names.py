@@ -28,7 +28,11 @@ SERVICE_RESTARTS = _monitor(
     "service_restarts", "gauge", "count", "Restarts of a service since `globalmart up` started it.", "service"
 )
 SERVICE_CPU = _monitor(
-    "service_cpu_seconds_total", "counter", "seconds", "Processor time of a service's processes that live.", "service"
+    "service_cpu_seconds_total",
+    "counter",
+    "seconds",
+    "Processor time of a service's processes since the monitor started.",
+    "service",
 )
 SERVICE_MEMORY = _monitor(
     "service_memory_bytes", "gauge", "bytes", "Resident memory of a service's processes.", "service"
@@ -99,7 +103,7 @@ GOLD_STALENESS = _monitor(
     "gold_staleness_seconds",
     "gauge",
     "seconds",
-    "Time since the last commit while records wait in Kafka; 0 when none waits.",
+    "Time since the last commit, or since records began to wait in Kafka where that was later; 0 when none waits.",
 )
 PROOF_DIFFERENCES = _monitor(
     "proof_differences",
@@ -117,7 +121,12 @@ TABLE_SMALL_FILES = _monitor(
 )
 TABLE_BYTES = _monitor("table_bytes", "gauge", "bytes", "Size of its data files.", "table")
 TABLE_COMMITTED = _monitor(
-    "table_committed_timestamp_seconds", "gauge", "timestamp", "When that version was committed.", "table", "owner"
+    "table_committed_timestamp_seconds",
+    "gauge",
+    "timestamp",
+    "When its rows were last written; compaction and VACUUM do not count.",
+    "table",
+    "owner",
 )
 DAGSTER_RUNS = _monitor(
     "dagster_runs", "gauge", "count", "Runs of the last 24 hours by job and status.", "job", "status"

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pyarrow as pa
 import pytest
 from conftest import Stack, wait_for
@@ -20,9 +21,10 @@ from settling import settle, wait_taken
 from stacks import another_stack
 
 from infra import stack as local_stack
-from infra.backup import manifest
+from infra.backup import database, manifest
+from infra.backup.manifest import BackupError
 from infra.backup.places import Folder
-from infra.credentials import minio_root_file, read_pairs
+from infra.credentials import minio_root_file, postgres_superuser_file, read_pairs
 from lakehouse import release
 from lakehouse.settings import CHECKOUT, Settings, load_settings
 from lakehouse.storage import open_table, s3_client
@@ -173,6 +175,34 @@ def test_a_missing_file_is_named_and_nothing_is_restored(made, target):
         assert "Nothing was changed" in refused.stderr
     finally:
         path.with_suffix(".away").rename(path)
+
+
+def test_a_database_that_cannot_be_loaded_whole_stays_empty(stack, tmp_path):
+    settings = stack("postgres")
+    address = {"host": "127.0.0.1", "port": settings.postgres_port, "user": "postgres"}
+    address["password"] = postgres_superuser_file(settings).read_text().strip()
+    with psycopg.connect(**address, dbname="postgres", autocommit=True) as server:
+        server.execute("CREATE DATABASE half")
+        try:
+            with psycopg.connect(**address, dbname="half", autocommit=True) as connection:
+                connection.execute("CREATE TABLE first AS SELECT 1 AS value")
+                connection.execute(
+                    "CREATE TABLE last AS SELECT md5(n::text) AS value FROM generate_series(1, 20000) AS n"
+                )
+            database.dump(settings, "half", tmp_path / "whole.dump")
+            whole = (tmp_path / "whole.dump").read_bytes()
+            (tmp_path / "short.dump").write_bytes(whole[: len(whole) // 2])
+            server.execute("DROP DATABASE half")
+            server.execute("CREATE DATABASE half")
+            with pytest.raises(BackupError, match="pg_restore failed"):
+                database.fill(settings, "half", tmp_path / "short.dump")
+            with psycopg.connect(**address, dbname="half") as connection:
+                assert connection.execute("SELECT count(*) FROM pg_stat_user_tables").fetchone() == (0,)
+            database.fill(settings, "half", tmp_path / "whole.dump")
+            with psycopg.connect(**address, dbname="half") as connection:
+                assert connection.execute("SELECT count(*) FROM last").fetchone() == (20000,)
+        finally:
+            server.execute("DROP DATABASE half WITH (FORCE)")
 
 
 def test_a_running_stack_and_a_full_one_are_refused(stack, made, target):

@@ -25,6 +25,7 @@ class Kafka:
         self._ledger = ledger
         self._offsets: KafkaOffsets | None = None
         self._partitions: dict[str, int] = {}
+        self._idle_at: datetime | None = None  # the last look at which no record waited
 
     def collect(self, now: datetime) -> list[Sample]:
         try:
@@ -43,12 +44,21 @@ class Kafka:
             records[topic] += end
             if topic in INPUT_NAMES:
                 waiting[topic] += max(0, end - taken.get(place, 0))
-        stale = (now - newest["committed_at"]).total_seconds() if newest and waiting.total() else 0.0
         return [
             *(Sample(names.KAFKA_RECORDS, count, (topic,)) for topic, count in sorted(records.items())),
             *(Sample(names.KAFKA_LAG, count, (topic,)) for topic, count in sorted(waiting.items())),
-            Sample(names.GOLD_STALENESS, stale),
+            Sample(
+                names.GOLD_STALENESS, self._staleness(now, newest["committed_at"] if newest else None, waiting.total())
+            ),
         ]
+
+    def _staleness(self, now: datetime, committed_at: datetime | None, waiting: int) -> float:
+        """After a quiet hour the first record has waited for seconds, though the last commit is an hour old."""
+        if not waiting:
+            self._idle_at = now
+            return 0.0
+        since = max((one for one in (committed_at, self._idle_at) if one), default=now)
+        return (now - since).total_seconds()
 
     def _ends(self) -> dict[str, int]:
         if self._offsets is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,6 +16,8 @@ from lakehouse.storage import open_table
 from lakehouse.tables import TABLES, Table
 
 _SMALL_BYTES = 2**20
+# Commits of maintenance and upgrades: the rows are those of before.
+_NO_NEW_ROWS = {"OPTIMIZE", "VACUUM START", "VACUUM END", "SET TBLPROPERTIES", "ADD COLUMN"}
 
 
 class Tables:
@@ -55,13 +57,21 @@ class Tables:
 def _measure(table: Table, opened: DeltaTable) -> list[Sample]:
     files = pa.table(opened.get_add_actions(flatten=True))
     sizes = files["size_bytes"] if files.num_rows else pa.chunked_array([], pa.int64())
-    commit = opened.history(1)[0]  # more than one where a commit came meanwhile
     small = pc.sum(pc.less(sizes, _SMALL_BYTES)).as_py() or 0
-    committed = datetime.fromtimestamp(commit["timestamp"] / 1000, UTC).timestamp()
     return [
         Sample(names.TABLE_VERSION, opened.version(), (table.path,)),
         Sample(names.TABLE_FILES, len(sizes), (table.path,)),
         Sample(names.TABLE_SMALL_FILES, small, (table.path,)),
         Sample(names.TABLE_BYTES, pc.sum(sizes).as_py() or 0, (table.path,)),
-        Sample(names.TABLE_COMMITTED, committed, (table.path, table.owner)),
+        Sample(names.TABLE_COMMITTED, _written_at(opened), (table.path, table.owner)),
     ]
+
+
+def _written_at(opened: DeltaTable) -> float:
+    """When rows were last written, in seconds since 1970: a table that is only tidied each night is as old as its rows."""
+    for most in (1, 20, None):
+        commits = opened.history(most)
+        written = [one for one in commits if str(one.get("operation", "")).upper() not in _NO_NEW_ROWS]
+        if written:
+            break
+    return float((written or commits)[0]["timestamp"]) / 1000

@@ -49,6 +49,8 @@ def test_each_kind_fits_into_a_single_day_where_no_time_is_given(kind: str) -> N
         ("sale-peak@", "lacks a time after its sign; write it such as sale-peak@1d6h.3h"),
         ("sale-peak@1d+", "lacks a time after its sign"),
         ("sale-peak@1d+0h", "lacks a time after its sign"),
+        ("sale-peak@1d+0d0h", "lacks a time after its sign"),
+        ("sale-peak@99999999999d", "is not one"),
         ("sale-peak@7d", "the simulation is over after 7d"),
         ("sale-peak@6d23h", "lasts from 6d23h to 7d2h, .* such as sale-peak@6d18h, or add days"),
         ("", "is not one"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -55,6 +56,14 @@ def test_a_lake_without_a_record_is_taken_and_recorded_once(settings) -> None:
 def test_owners_of_another_release_are_refused_with_a_way_out(settings, found, error, words) -> None:
     release.write(settings, found)
     with pytest.raises(error, match=words):
+        release.check(settings)
+
+
+def test_a_record_that_a_newer_release_wrote_more_into_is_told_as_newer(settings, tmp_path) -> None:
+    release.write(settings, Release(LAKE_VERSION + 1))
+    path = tmp_path / "lake" / release.PATH
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"what_is_this": 1}))
+    with pytest.raises(release.NewerLakeError):
         release.check(settings)
 
 

@@ -9,7 +9,9 @@ import pytest
 from typer.testing import CliRunner
 
 from infra.backup import command
+from infra.backup import restore as restoring
 from infra.cli import app as globalmart
+from infra.cli import elsewhere
 
 
 @pytest.fixture
@@ -39,6 +41,27 @@ def test_verify_names_what_is_wrong_and_ends_with_1(run, target, made) -> None:
     damaged = run("verify", target, "--json")
     assert damaged.exit_code == 1
     assert json.loads(damaged.stdout)["faults"] == [f"{victim.path} is missing ({victim.object})"]
+
+
+def test_an_object_that_changed_is_copied_again_once_it_is_removed_as_verify_says(run, target, made) -> None:
+    victim = next(file for file in made.manifest.files if file.path.endswith(".parquet"))
+    path = target._root / victim.object
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    assert "Remove the objects that are not as they were" in run("verify", target).output
+    path.unlink()
+    assert run(target).exit_code == 0
+    assert path.read_bytes() == whole
+
+
+def test_kafka_alone_is_restored_without_a_target_and_may_be_said_in_json(settings, monkeypatch) -> None:
+    monkeypatch.setattr(restoring, "restore_kafka", lambda _: "Kafka is a new one")
+    done = CliRunner().invoke(elsewhere("restore"), ["--kafka-only", "--json"])
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["kafka"] == "Kafka is a new one"
+    refused = CliRunner().invoke(elsewhere("restore"), ["--kafka-only", "/mnt/backups/shop"])
+    assert refused.exit_code == 2
+    assert "reads no backup" in refused.output
 
 
 def test_list_shows_each_backup_and_tells_a_damaged_manifest_apart(run, target, made) -> None:

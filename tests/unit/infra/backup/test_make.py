@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 
 import file_lake
+import pyarrow as pa
 import pytest
-from deltalake import write_deltalake
+from deltalake import CommitProperties, write_deltalake
 
 from infra.backup import check, manifest
 from infra.backup import make as making
@@ -17,7 +19,8 @@ from infra.backup.restore import compare, restore_lake
 from lakehouse import release
 from lakehouse.settings import Settings
 from lakehouse.storage import delta_uri, open_table
-from lakehouse.tables import FINALITY, LEDGER_STREAMING
+from lakehouse.tables import CUSTOMER_RFM, DIM_COUNTRY, FINALITY, LEDGER_STREAMING, Table
+from lakehouse.travel import paths
 
 LATER = file_lake.NOON + timedelta(minutes=1)
 
@@ -76,6 +79,35 @@ def test_of_a_long_log_only_the_last_checkpoint_and_what_follows_is_copied(setti
     }
 
 
+def test_what_rows_were_made_from_is_in_it_though_a_batch_run_begins_meanwhile(settings, target, monkeypatch) -> None:
+    def write(table: Table, version: int, **sources: int) -> None:
+        """As `lakehouse.batch` does: no rows, in a file, with a note of what they were made from."""
+        note = json.dumps({"sources": {path.replace("__", "/"): at for path, at in sources.items()}})
+        write_deltalake(
+            delta_uri(settings, table), pa.table({"value": [version]}), mode="overwrite",
+            commit_properties=CommitProperties(custom_metadata={"userMetadata": note}),
+        )  # fmt: skip
+
+    for version in range(3):
+        write(DIM_COUNTRY, version)
+    write(CUSTOMER_RFM, 0, gold__dim_country=1)
+    (source,) = paths(open_table(settings, DIM_COUNTRY, 1))
+
+    def next_run(_: Settings) -> tuple[str, dict[str, int]]:
+        write(DIM_COUNTRY, 3)
+        write(CUSTOMER_RFM, 1, gold__dim_country=3)
+        return "cluster", {}
+
+    monkeypatch.setattr(making, "kafka_state", next_run)  # it is asked when the lease has been given back
+    one = make(settings, target, file_lake.NOON, say=lambda _: None).manifest
+    assert {state.path: state.version for state in one.tables if state.path.startswith("gold/")} == {
+        "gold/finality": open_table(settings, FINALITY).version(),
+        "gold/dim_country": 2,
+        "gold/customer_rfm": 0,
+    }
+    assert f"lake/{DIM_COUNTRY.path}/{source}" in {file.path for file in one.files}
+
+
 def test_a_lake_without_a_batch_is_refused(tmp_path, target) -> None:
     empty = Settings(_env_file=None, state_dir=tmp_path / "other", lake_uri=(tmp_path / "empty").as_uri())
     with pytest.raises(BackupError, match="Nothing has been streamed yet"):
@@ -89,6 +121,7 @@ def test_secrets_and_accounts_are_left_out() -> None:
         s3_secret_key="hidden",
         postgres_url="postgresql://a:hidden@b/c",
         api_key="hidden",
+        smtp_user="somebody",
         session_gap_minutes=45,
     )
     kept = making.plain_settings(made_with)

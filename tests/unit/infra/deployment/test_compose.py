@@ -211,6 +211,8 @@ WRITES = {
     "monitor": {"run_dir"},
     "dagster-webserver": {"run_dir", "dagster", "quality_dir"},
     "dagster-daemon": {"run_dir", "dagster", "quality_dir"},
+    # The outcome of a proof and the generator's heartbeat are for the monitor
+    "globalmart": {"run_dir", "audit_dir", "truth_dir", "generator", "rebuild"},
 }
 READS = {"api": {"serving_dir", "quality_dir"}, "monitor": {"serving_dir"}}
 

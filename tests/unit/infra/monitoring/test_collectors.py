@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -10,8 +11,10 @@ from ledger_rows import BEGAN, commit, entry
 from prometheus_client import CollectorRegistry, generate_latest
 
 from infra.monitoring.collectors.host import Host
+from infra.monitoring.collectors.kafka import Kafka
 from infra.monitoring.collectors.ledger import Ledger
 from infra.monitoring.collectors.notes import Notes
+from infra.monitoring.collectors.services import Services, Spending
 from infra.monitoring.collectors.tables import Tables
 from infra.monitoring.monitor import Snapshot, collectors
 from lakehouse.books.prove import Books
@@ -22,6 +25,7 @@ from lakehouse.ledger import LedgerEntry
 from lakehouse.metrics import names
 from lakehouse.metrics.base import Metric, Sample
 from lakehouse.settings import Settings
+from lakehouse.storage import open_table
 from lakehouse.tables import LEDGER_STREAMING, TABLES
 
 NOW = datetime(2026, 3, 14, 0, 1, tzinfo=UTC)
@@ -79,6 +83,23 @@ def test_tables_are_measured_by_their_logs_and_again_once_they_change(settings: 
     assert values(seen, names.TABLE_FILES) == {path: 2}
 
 
+def test_a_table_that_is_only_tidied_is_as_old_as_its_rows(settings: Settings) -> None:
+    """Or the alert about overdue marts would never come where each night deletes old files."""
+    commit(settings, batch(1, 1, 1, 0), batch(2, 1, 1, 0))
+    opened = open_table(settings, LEDGER_STREAMING)
+    written = opened.history(1)[0]["timestamp"] / 1000
+    time.sleep(0.01)
+    opened.optimize.compact()
+    opened.alter.set_table_properties({"delta.checkpointInterval": "77"})
+    opened.vacuum(0, dry_run=False, enforce_retention_duration=False)
+    assert len({one["operation"] for one in opened.history(4)} - {"WRITE"}) == 4
+    assert opened.history(1)[0]["timestamp"] / 1000 > written
+    tables = Tables(settings)
+    seen = [tables.collect(NOW) for _ in range(-(-len(TABLES) // 6))][-1]
+    assert values(seen, names.TABLE_COMMITTED) == {(LEDGER_STREAMING.path, "streaming"): written}
+    assert values(seen, names.TABLE_VERSION) == {(LEDGER_STREAMING.path,): opened.version()}
+
+
 def test_notes_tell_of_generator_desk_and_the_last_proof(settings: Settings) -> None:
     notes = Notes(settings, Ledger(settings))
     assert notes.collect(NOW) == []
@@ -102,6 +123,50 @@ def test_the_host_has_memory_disk_and_processors(settings: Settings) -> None:
         found = values(seen, metric)
         assert 0 < min(found.values()) < found[("total",)]
     assert values(seen, names.HOST_CPU)[("idle",)] > 0
+
+
+def test_processor_time_never_falls_when_a_process_ends() -> None:
+    """A counter that falls has begun anew, says Prometheus, and takes all of it for spent just then."""
+    spending = Spending()
+    server, run, later = (10, 1.0), (11, 2.0), (11, 3.0)  # a pid is given again
+    looks = [
+        {server: ("dagster-daemon", 50.0), run: ("dagster-daemon", 400.0)},
+        {server: ("dagster-daemon", 51.0), run: ("dagster-daemon", 405.0)},
+        {server: ("dagster-daemon", 52.0)},
+        {server: ("dagster-daemon", 52.0), later: ("dagster-daemon", 3.0)},
+    ]
+    assert [spending.seen(look)["dagster-daemon"] for look in looks] == [0, 6, 7, 10]
+
+
+def test_gold_is_stale_since_the_last_commit_or_since_records_began_to_wait(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = Ledger(settings)
+    kafka = Kafka(settings, ledger)
+
+    def stale(seconds: int, end: int) -> float:
+        monkeypatch.setattr(kafka, "_ends", lambda: {"transactions/0": end})
+        return values(kafka.collect(NOW + timedelta(seconds=seconds)), names.GOLD_STALENESS)[()]
+
+    assert stale(0, 5) == 0  # there was no commit yet, and since when they wait is not known
+    ledger.newest = {"committed_at": NOW, "next_offsets": [("transactions/0", 5)]}
+    assert stale(20, 9) == 20
+    assert stale(3600, 5) == 0
+    assert stale(3605, 6) == 5  # a first record after a quiet hour
+    assert stale(3725, 6) == 125
+    ledger.newest = {"committed_at": NOW + timedelta(seconds=3730), "next_offsets": [("transactions/0", 6)]}
+    assert stale(3735, 9) == 5
+
+
+def test_where_no_supervisor_runs_services_are_judged_by_their_heartbeats(settings: Settings) -> None:
+    services = Services(settings)
+    now = datetime.now(UTC)
+    beat(settings, "desk", "running", checked_at=now.isoformat())
+    beat(settings, "refresher", "failed", reason="no disk")
+    seen = services.collect(now)
+    assert values(seen, names.SERVICE_UP) == {("desk",): 1, ("refresher",): 0}
+    assert set(values(seen, names.HEARTBEAT_AGE)) == {("desk",), ("refresher",)}
+    assert values(seen, names.SERVICE_RESTARTS) == {}
 
 
 class Moody:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 import file_lake
 import pyarrow as pa
@@ -77,3 +78,48 @@ def test_a_lake_of_a_newer_release_has_no_plan(settings) -> None:
     release.write(settings, Release(LAKE_VERSION + 2))
     with pytest.raises(release.NewerLakeError):
         plan(settings)
+
+
+class Supervised:
+    """A supervisor under which the servers run, and `states` besides."""
+
+    states: ClassVar[dict[str, str]] = {}
+    stopped: ClassVar[list[str]] = []
+
+    def __init__(self, _: Settings) -> None:
+        pass
+
+    def processes(self) -> dict[str, dict[str, str]]:
+        return {
+            name: {"statename": state}
+            for name, state in (dict.fromkeys(steps.SERVERS, "RUNNING") | self.states).items()
+        }
+
+    def call(self, _: str, name: str) -> None:
+        self.stopped.append(name)
+
+
+@pytest.fixture
+def started(settings, monkeypatch) -> list[list[str]]:
+    """What `up` was asked for, under the supervisor above."""
+    found: list[list[str]] = []
+    monkeypatch.setattr(steps.supervision, "Supervisor", Supervised)
+    monkeypatch.setattr(steps.stack, "up", lambda only, say: found.append(list(only)))  # noqa: ARG005 named by its caller
+    monkeypatch.setattr(Supervised, "stopped", [])
+    steps._services_file(settings).parent.mkdir(parents=True)
+    return found
+
+
+def test_one_that_was_cut_short_after_its_last_change_starts_what_it_had_stopped(settings, started) -> None:
+    evolve_lake(say=lambda _: None)
+    steps._remember(settings, ["streaming", "api"])
+    assert steps.apply(None, say=lambda _: None).services == ["api", "streaming"]
+    assert steps.apply(None, say=lambda _: None).services == []
+    assert started == [["api", "streaming"]]
+
+
+def test_a_service_between_two_tries_is_stopped_and_started_like_the_others(settings, started, monkeypatch) -> None:
+    monkeypatch.setattr(Supervised, "states", {"streaming": "BACKOFF", "desk": "STARTING", "api": "STOPPED"})
+    assert steps.apply(None, say=lambda _: None).services == ["desk", "streaming"]
+    assert sorted(Supervised.stopped) == ["desk", "streaming"]
+    assert started == [list(steps.SERVERS), ["desk", "streaming"]]
