@@ -128,6 +128,15 @@ def test_one_product_with_its_figures(api: TestClient) -> None:
     assert api.get("/v1/products/p9").status_code == 404
 
 
+def test_a_key_for_one_country_sees_the_product_without_what_is_of_all_countries(
+    as_key: Callable[..., TestClient],
+) -> None:
+    client = as_key(countries=frozenset({"DE"}))
+    body = client.get("/v1/products/p1").json()
+    assert (body["name"], body["performance"], body["stock"]) == ("House Beans", None, None)
+    assert client.get("/v1/inventory").status_code == 403
+
+
 def test_one_customer_with_and_without_the_grant(api: TestClient, as_key: Callable[..., TestClient]) -> None:
     body = exact(api.get("/v1/customers/u1").text)
     assert (body["email"], body["age"], body["rfm"]["monetary"], body["value"]["predicted_value"]) == (
