@@ -41,14 +41,15 @@ class Sheet:
 
 def wanted(request: Request) -> str:
     """The media type to answer with. Raises NotAcceptableError where none that is offered will do."""
-    accepted = _parsed(request.headers.get("accept", "*/*"))
+    accepted = _parsed(",".join(request.headers.getlist("accept")) or "*/*")
+    refused = {media for media, quality in accepted if quality <= 0}
     for media, quality in sorted(accepted, key=lambda one: -one[1]):
         if quality <= 0:
             continue
         if media in _WRITERS:
             return media
         for offered in _WRITERS:
-            if media in ("*/*", f"{offered.partition('/')[0]}/*"):
+            if media in ("*/*", f"{offered.partition('/')[0]}/*") and offered not in refused:
                 return offered
     raise NotAcceptableError(f"This answers in {', '.join(_WRITERS)}: name one of them in Accept.")
 
@@ -59,9 +60,10 @@ def _parsed(header: str) -> list[tuple[str, float]]:
         media, *options = (piece.strip().lower() for piece in part.split(";"))
         quality = next((option[2:] for option in options if option.startswith("q=")), "1")
         try:
-            found.append((media, float(quality)))
+            weight = float(quality)
         except ValueError:
-            found.append((media, 0.0))
+            weight = 0.0
+        found.append((media, weight if 0 <= weight <= 1 else 0.0))
     return found
 
 
@@ -89,7 +91,7 @@ def respond(
     if pinned_by_request:
         headers["ETag"] = tag
         given = {one.strip().removeprefix("W/") for one in request.headers.get("if-none-match", "").split(",")}
-        if tag in given:
+        if tag in given or "*" in given:
             return Response(status_code=304, headers=headers)
     sheet = make()
     if sheet.next_cursor and media != JSON:
