@@ -21,6 +21,7 @@ from api.access import Access
 from api.errors import NotAcceptableError
 from api.manifest import TableMeta
 from api.responses import exact
+from api.served import HOW
 from api.serving import Serving
 
 JSON, CSV, PARQUET = "application/json", "text/csv", "application/vnd.apache.parquet"
@@ -108,7 +109,7 @@ def _origin(request: Request, meta: TableMeta, version: int) -> dict[str, str]:
         "X-Known-At": _moment(meta.known_at),
         "X-Served-At": _moment(meta.built_at),
     }
-    return headers | ({"X-Stale": "true"} if serving.is_stale(meta.name) else {})
+    return headers | ({"X-Stale": "true"} if meta.name in HOW and serving.is_stale(meta.name) else {})
 
 
 def _json(sheet: Sheet) -> bytes:

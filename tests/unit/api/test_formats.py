@@ -26,6 +26,7 @@ PATHS = [
     "/v1/rfm/segments",
     "/v1/ingestion-rates",
     "/v1/quarantine",
+    "/v1/quality",
     "/v1/sessions",
     "/v1/trends",
 ]
