@@ -20,6 +20,7 @@ from api.bodies import LimitRequests
 from api.deps import check_declared, requires
 from api.explorer.install import install as install_explorer
 from api.headers import SecurityHeaders
+from api.heads import Heads
 from api.keys.database import connect
 from api.keys.ring import KeyRing
 from api.keys.store import Store
@@ -116,4 +117,5 @@ def _middleware(app: FastAPI, settings: Settings) -> list[Middleware]:
         Middleware(auth.Authenticate, keeper=state.keeper, ring=state.ring, sessions=state.sessions, audit=state.audit),
         Middleware(LimitRate, rates=state.rates),
         Middleware(Shed, most=settings.api_concurrency, most_streams=settings.api_streams),
+        Middleware(Heads),
     ]
