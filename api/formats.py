@@ -176,7 +176,7 @@ def _arrow(sheet: Sheet) -> bytes:
 
 _WRITERS: dict[str, Callable[[Sheet], bytes]] = {JSON: _json, CSV: _csv, PARQUET: _parquet, ARROW: _arrow}
 
-_HEADERS = {
+HEADERS = {
     "ETag": "Changes with the answer: send it as `If-None-Match` to be told 304 while there is nothing new.",
     "X-Table-Version": "Version of the gold table that the answer is made from.",
     "X-Known-At": "When the newest data served of the table was known to the platform (UTC).",
@@ -184,6 +184,7 @@ _HEADERS = {
     "X-Stale": "`true` while gold cannot be read: the last good version is served.",
     "X-Next-Cursor": "`next_cursor` of formats other than JSON.",
 }
+"""What an answer says beside its rows."""
 OPENAPI: dict[int | str, dict[str, Any]] = {
     200: {
         "content": {
@@ -191,7 +192,7 @@ OPENAPI: dict[int | str, dict[str, Any]] = {
             PARQUET: {"schema": {"type": "string", "format": "binary"}},
             ARROW: {"schema": {"type": "string", "format": "binary"}},
         },
-        "headers": {name: {"description": text, "schema": {"type": "string"}} for name, text in _HEADERS.items()},
+        "headers": {name: {"description": text, "schema": {"type": "string"}} for name, text in HEADERS.items()},
     },
     304: {"description": "The caller has this answer already (`If-None-Match`)"},
 }

@@ -233,6 +233,13 @@ def test_other_sites_may_call_only_where_the_setting_names_them(start: Callable[
         answer = client.get("/v1/nothing", headers={"Origin": origin})
         assert answer.headers.get("access-control-allow-origin") == allowed
         assert "access-control-allow-credentials" not in answer.headers
+    read = {
+        name.strip().lower()
+        for name in opened.get("/v1/nothing", headers={"Origin": site})
+        .headers["access-control-expose-headers"]
+        .split(",")
+    }
+    assert {"etag", "x-table-version", "x-known-at", "x-stale", "x-next-cursor", "link", "ratelimit-remaining"} <= read
     client = opened
     client.headers.pop("X-API-Key")
     before = client.options("/v1/sales", headers=asked)
