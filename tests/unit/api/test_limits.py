@@ -20,6 +20,7 @@ from api.access import Access, Role
 from api.app import create_app
 from api.bodies import LimitRequests
 from api.limits import STREAMS, Shed
+from api.streams import EventStream
 from lakehouse.settings import Settings
 
 from .conftest import HEADERS, KEY
@@ -203,12 +204,34 @@ def test_a_stream_that_has_begun_takes_no_other_s_place_and_streams_have_a_numbe
     asyncio.run(run())
 
 
+def test_a_stream_that_nobody_reads_ends_and_gives_its_place_back() -> None:
+    async def run() -> None:
+        sent: list[dict[str, Any]] = []
+
+        async def events() -> Any:
+            while True:
+                yield {"data": "more"}
+
+        async def full(message: dict[str, Any]) -> None:
+            sent.append(message)
+            if message["type"] == "http.response.body":
+                await asyncio.sleep(3600)
+
+        async def receive() -> Any:
+            await asyncio.sleep(3600)
+
+        stream = EventStream(events(), slow_seconds=0.05)
+        async with asyncio.timeout(10):
+            await stream({"type": "http", "method": "GET", "path": "/stream"}, receive, full)  # type: ignore[arg-type]
+        assert [one["type"] for one in sent] == ["http.response.start", "http.response.body"]
+
+    asyncio.run(run())
+
+
 def test_every_stream_of_the_application_is_counted_as_one(start: Callable[..., TestClient]) -> None:
     routes = list(iter_route_contexts(start().app.routes))  # type: ignore[attr-defined]
     streams = {
-        route.path
-        for route in routes
-        if getattr(route.endpoint, "__annotations__", {}).get("return") == "EventSourceResponse"
+        route.path for route in routes if getattr(route.endpoint, "__annotations__", {}).get("return") == "EventStream"
     }
     assert streams == STREAMS
 
