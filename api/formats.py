@@ -80,20 +80,23 @@ def respond(
     meta: TableMeta,
     version: int,
     make: Callable[[], Sheet],
-    pinned_by_request: bool = True,
+    known_at: datetime | None = None,
 ) -> Response:
     """The answer that `make` gives, in the format asked for; 304 without making it where the caller has it already.
 
-    `pinned_by_request` is False where the answer depends on more than the request and the table's version.
+    `known_at` is when the newest of `version` was known (UTC without zone), where that is not the table's newest version.
     """
     media = wanted(request)
     tag = etag(request, access, media, meta, version)
-    headers = {**_origin(request, meta, version), "Cache-Control": _CACHE, "Vary": "Accept, X-API-Key, Cookie"}
-    if pinned_by_request:
-        headers["ETag"] = tag
-        given = {one.strip().removeprefix("W/") for one in request.headers.get("if-none-match", "").split(",")}
-        if tag in given or "*" in given:
-            return Response(status_code=304, headers=headers)
+    headers = {
+        **_origin(request, meta, version, known_at or meta.known_at),
+        "Cache-Control": _CACHE,
+        "Vary": "Accept, X-API-Key, Cookie",
+    }
+    headers["ETag"] = tag
+    given = {one.strip().removeprefix("W/") for one in request.headers.get("if-none-match", "").split(",")}
+    if tag in given or "*" in given:
+        return Response(status_code=304, headers=headers)
     sheet = make()
     if sheet.next_cursor and media != JSON:
         headers["X-Next-Cursor"] = sheet.next_cursor
@@ -102,11 +105,11 @@ def respond(
     return Response(_WRITERS[media](sheet), 200, headers, media)
 
 
-def _origin(request: Request, meta: TableMeta, version: int) -> dict[str, str]:
+def _origin(request: Request, meta: TableMeta, version: int, known_at: datetime) -> dict[str, str]:
     serving: Serving = request.app.state.serving
     headers = {
         "X-Table-Version": str(version),
-        "X-Known-At": _moment(meta.known_at),
+        "X-Known-At": _moment(known_at),
         "X-Served-At": _moment(meta.built_at),
     }
     return headers | ({"X-Stale": "true"} if meta.name in HOW and serving.is_stale(meta.name) else {})
@@ -179,7 +182,7 @@ _WRITERS: dict[str, Callable[[Sheet], bytes]] = {JSON: _json, CSV: _csv, PARQUET
 HEADERS = {
     "ETag": "Changes with the answer: send it as `If-None-Match` to be told 304 while there is nothing new.",
     "X-Table-Version": "Version of the gold table that the answer is made from.",
-    "X-Known-At": "When the newest data served of the table was known to the platform (UTC).",
+    "X-Known-At": "When the newest data that the answer is made from was known to the platform (UTC).",
     "X-Served-At": "When the serving files were last brought up to date (UTC).",
     "X-Stale": "`true` while gold cannot be read: the last good version is served.",
     "X-Next-Cursor": "`next_cursor` of formats other than JSON.",

@@ -90,4 +90,4 @@ def orders(
         rows = [(*row, mean(row[-1], row[-2])) for row in found.rows]
         return sheet(replace(found, rows=rows), SCHEMA, _DIMENSIONS, dimensions)
 
-    return formats.respond(request, access, pinned.meta, pinned.page.version, answer)
+    return formats.respond(request, access, pinned.meta, pinned.page.version, answer, pinned.page.known_at)

@@ -91,4 +91,5 @@ def ingestion_rates(
         pinned.meta,
         pinned.page.version,
         lambda: sheet(pinned.answer(), SCHEMA, _DIMENSIONS, dimensions),
+        pinned.page.known_at,
     )

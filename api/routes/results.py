@@ -123,7 +123,7 @@ def quality_results(
         rows = [tuple(one.model_dump().values()) for one in found[: query.limit]]
         return formats.Sheet(_RESULT, rows, next_cursor, page.version, page.known_at.replace(tzinfo=UTC))
 
-    return formats.respond(request, access, meta, page.version, answer)
+    return formats.respond(request, access, meta, page.version, answer, page.known_at)
 
 
 def _place(one: QualityResult) -> tuple[str, str, str]:

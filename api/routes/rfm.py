@@ -114,7 +114,7 @@ def segments(
             next_cursor = encode(replace(page, last=(day.isoformat(), data[-1][1])), meta, question, key)
         return formats.Sheet(_SEGMENT, data, next_cursor, page.version, page.known_at.replace(tzinfo=UTC))
 
-    return formats.respond(request, access, meta, page.version, answer)
+    return formats.respond(request, access, meta, page.version, answer, page.known_at)
 
 
 @router.get(

@@ -88,4 +88,5 @@ def sales(
         pinned.meta,
         pinned.page.version,
         lambda: sheet(pinned.answer(), SCHEMA, _DIMENSIONS, dimensions),
+        pinned.page.known_at,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,8 +13,9 @@ from api.app import create_app
 from api.refresher import Refresher
 from lakehouse import tables as t
 from lakehouse.settings import Settings
+from lakehouse.travel import Log
 
-from .conftest import HEADERS, Lake, customer
+from .conftest import HEADERS, Lake, customer, wait_for
 from .gold import level
 
 DAYS = [date(2026, 3, 10) + timedelta(days=number) for number in range(5)]
@@ -74,6 +75,23 @@ def test_readers_of_the_lake_do_not_pile_up(months: TestClient, monkeypatch: pyt
     finally:
         for _ in range(4):
             past._READERS.release()
+
+
+def test_what_was_known_then_is_said_with_the_time_of_that_version(
+    client: TestClient, lake: Lake, refresher: Refresher, settings: Settings
+) -> None:
+    lake.write(t.INVENTORY_LEVELS, [level("p0", 1, "ok", 1)])
+    then = Log(settings, t.INVENTORY_LEVELS).committed_at(0)
+    assert then is not None
+    wait_for(lambda: datetime.now(UTC) > then + timedelta(milliseconds=5))
+    lake.write(t.INVENTORY_LEVELS, [level("p0", 2, "ok", 2)])
+    refresher.refresh()
+    client.app.state.serving.look()  # type: ignore[attr-defined]
+    past_answer = client.get("/v1/inventory", params={"as_of": (then + timedelta(milliseconds=1)).isoformat()})
+    body = past_answer.json()
+    assert (body["table_version"], body["data"][0]["level"]) == (0, 1)
+    assert datetime.fromisoformat(body["known_at"]) == then
+    assert datetime.fromisoformat(past_answer.headers["x-known-at"]) == then
 
 
 def test_a_cursor_of_the_past_stays_there_while_the_present_moves_on(
