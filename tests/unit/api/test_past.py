@@ -44,6 +44,17 @@ def test_a_day_that_is_not_served_is_read_from_the_lake_page_by_page(months: Tes
     assert newest == [{"as_of_date": "2026-03-14"}]
 
 
+def test_segments_and_one_customer_of_such_a_day_are_read_from_the_lake_too(months: TestClient) -> None:
+    first = months.get("/v1/rfm/segments?as_of_date=2026-03-10").json()
+    assert [(one["as_of_date"], one["segment"], one["customer_count"]) for one in first["data"]] == [
+        ("2026-03-10", "lost", 3)
+    ]
+    one = months.get("/v1/customers/u2/rfm?as_of_date=2026-03-10").json()
+    assert (one["as_of_date"], one["monetary"]) == ("2026-03-10", 0.02)
+    unknown = months.get("/v1/customers/u9/rfm?as_of_date=2026-03-10")
+    assert (unknown.status_code, "no purchase" in unknown.json()["detail"]) == (404, True)
+
+
 def test_a_day_that_never_was_names_the_newest(months: TestClient) -> None:
     response = months.get("/v1/customers?as_of_date=2026-03-15")
     assert response.status_code == 404
