@@ -17,8 +17,9 @@ log = logging.getLogger(__name__)
 class EventStream(EventSourceResponse):
     """`events` to one client."""
 
-    def __init__(self, events: ContentStream, slow_seconds: float = _SLOW_SECONDS) -> None:
-        super().__init__(events, ping=_PING_SECONDS, send_timeout=slow_seconds)
+    # FastAPI reads the status of the OpenAPI document from this signature.
+    def __init__(self, events: ContentStream, status_code: int = 200, slow_seconds: float = _SLOW_SECONDS) -> None:
+        super().__init__(events, status_code, ping=_PING_SECONDS, send_timeout=slow_seconds)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
