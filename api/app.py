@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
-from api import auth, openapi, problems
+from api import auth, formats, openapi, problems
 from api.access import Role
 from api.alerts import AlertDesk
 from api.audit import Audit
@@ -20,6 +20,7 @@ from api.bodies import LimitRequests
 from api.deps import check_declared, requires
 from api.explorer.install import install as install_explorer
 from api.headers import SecurityHeaders
+from api.heads import Heads
 from api.keys.database import connect
 from api.keys.ring import KeyRing
 from api.keys.store import Store
@@ -105,8 +106,15 @@ def _middleware(app: FastAPI, settings: Settings) -> list[Middleware]:
         CORSMiddleware,
         allow_origins=origins,
         allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-        allow_headers=[auth.HEADER, "If-None-Match"],
-        expose_headers=["ETag", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "Retry-After"],
+        allow_headers=[auth.HEADER, "If-None-Match", "Last-Event-ID"],
+        expose_headers=[
+            *(name for name in formats.HEADERS),
+            "Link",
+            "RateLimit-Limit",
+            "RateLimit-Remaining",
+            "RateLimit-Reset",
+            "Retry-After",
+        ],
     )  # without credentials: other sites use keys, never somebody's session
     return [
         Middleware(Measured),
@@ -116,4 +124,5 @@ def _middleware(app: FastAPI, settings: Settings) -> list[Middleware]:
         Middleware(auth.Authenticate, keeper=state.keeper, ring=state.ring, sessions=state.sessions, audit=state.audit),
         Middleware(LimitRate, rates=state.rates),
         Middleware(Shed, most=settings.api_concurrency, most_streams=settings.api_streams),
+        Middleware(Heads),
     ]

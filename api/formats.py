@@ -21,6 +21,7 @@ from api.access import Access
 from api.errors import NotAcceptableError
 from api.manifest import TableMeta
 from api.responses import exact
+from api.served import HOW
 from api.serving import Serving
 
 JSON, CSV, PARQUET = "application/json", "text/csv", "application/vnd.apache.parquet"
@@ -41,14 +42,15 @@ class Sheet:
 
 def wanted(request: Request) -> str:
     """The media type to answer with. Raises NotAcceptableError where none that is offered will do."""
-    accepted = _parsed(request.headers.get("accept", "*/*"))
+    accepted = _parsed(",".join(request.headers.getlist("accept")) or "*/*")
+    refused = {media for media, quality in accepted if quality <= 0}
     for media, quality in sorted(accepted, key=lambda one: -one[1]):
         if quality <= 0:
             continue
         if media in _WRITERS:
             return media
         for offered in _WRITERS:
-            if media in ("*/*", f"{offered.partition('/')[0]}/*"):
+            if media in ("*/*", f"{offered.partition('/')[0]}/*") and offered not in refused:
                 return offered
     raise NotAcceptableError(f"This answers in {', '.join(_WRITERS)}: name one of them in Accept.")
 
@@ -59,9 +61,10 @@ def _parsed(header: str) -> list[tuple[str, float]]:
         media, *options = (piece.strip().lower() for piece in part.split(";"))
         quality = next((option[2:] for option in options if option.startswith("q=")), "1")
         try:
-            found.append((media, float(quality)))
+            weight = float(quality)
         except ValueError:
-            found.append((media, 0.0))
+            weight = 0.0
+        found.append((media, weight if 0 <= weight <= 1 else 0.0))
     return found
 
 
@@ -77,20 +80,23 @@ def respond(
     meta: TableMeta,
     version: int,
     make: Callable[[], Sheet],
-    pinned_by_request: bool = True,
+    known_at: datetime | None = None,
 ) -> Response:
     """The answer that `make` gives, in the format asked for; 304 without making it where the caller has it already.
 
-    `pinned_by_request` is False where the answer depends on more than the request and the table's version.
+    `known_at` is when the newest of `version` was known (UTC without zone), where that is not the table's newest version.
     """
     media = wanted(request)
     tag = etag(request, access, media, meta, version)
-    headers = {**_origin(request, meta, version), "Cache-Control": _CACHE, "Vary": "Accept, X-API-Key, Cookie"}
-    if pinned_by_request:
-        headers["ETag"] = tag
-        given = {one.strip().removeprefix("W/") for one in request.headers.get("if-none-match", "").split(",")}
-        if tag in given:
-            return Response(status_code=304, headers=headers)
+    headers = {
+        **_origin(request, meta, version, known_at or meta.known_at),
+        "Cache-Control": _CACHE,
+        "Vary": "Accept, X-API-Key, Cookie",
+    }
+    headers["ETag"] = tag
+    given = {one.strip().removeprefix("W/") for one in request.headers.get("if-none-match", "").split(",")}
+    if tag in given or "*" in given:
+        return Response(status_code=304, headers=headers)
     sheet = make()
     if sheet.next_cursor and media != JSON:
         headers["X-Next-Cursor"] = sheet.next_cursor
@@ -99,14 +105,14 @@ def respond(
     return Response(_WRITERS[media](sheet), 200, headers, media)
 
 
-def _origin(request: Request, meta: TableMeta, version: int) -> dict[str, str]:
+def _origin(request: Request, meta: TableMeta, version: int, known_at: datetime) -> dict[str, str]:
     serving: Serving = request.app.state.serving
     headers = {
         "X-Table-Version": str(version),
-        "X-Known-At": _moment(meta.known_at),
+        "X-Known-At": _moment(known_at),
         "X-Served-At": _moment(meta.built_at),
     }
-    return headers | ({"X-Stale": "true"} if serving.is_stale(meta.name) else {})
+    return headers | ({"X-Stale": "true"} if meta.name in HOW and serving.is_stale(meta.name) else {})
 
 
 def _json(sheet: Sheet) -> bytes:
@@ -173,14 +179,15 @@ def _arrow(sheet: Sheet) -> bytes:
 
 _WRITERS: dict[str, Callable[[Sheet], bytes]] = {JSON: _json, CSV: _csv, PARQUET: _parquet, ARROW: _arrow}
 
-_HEADERS = {
+HEADERS = {
     "ETag": "Changes with the answer: send it as `If-None-Match` to be told 304 while there is nothing new.",
     "X-Table-Version": "Version of the gold table that the answer is made from.",
-    "X-Known-At": "When the newest data served of the table was known to the platform (UTC).",
+    "X-Known-At": "When the newest data that the answer is made from was known to the platform (UTC).",
     "X-Served-At": "When the serving files were last brought up to date (UTC).",
     "X-Stale": "`true` while gold cannot be read: the last good version is served.",
     "X-Next-Cursor": "`next_cursor` of formats other than JSON.",
 }
+"""What an answer says beside its rows."""
 OPENAPI: dict[int | str, dict[str, Any]] = {
     200: {
         "content": {
@@ -188,7 +195,7 @@ OPENAPI: dict[int | str, dict[str, Any]] = {
             PARQUET: {"schema": {"type": "string", "format": "binary"}},
             ARROW: {"schema": {"type": "string", "format": "binary"}},
         },
-        "headers": {name: {"description": text, "schema": {"type": "string"}} for name, text in _HEADERS.items()},
+        "headers": {name: {"description": text, "schema": {"type": "string"}} for name, text in HEADERS.items()},
     },
     304: {"description": "The caller has this answer already (`If-None-Match`)"},
 }

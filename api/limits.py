@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter
+from collections.abc import Collection
 
 from limits import RateLimitItem, RateLimitItemPerMinute, RateLimitItemPerSecond
 from limits.storage import MemoryStorage
@@ -22,6 +23,8 @@ from api.problems import problem_response
 ALWAYS_ANSWERED = "/health"
 SIGN_INS = RateLimitItemPerMinute(10)
 _STREAM = "text/event-stream"
+STREAMS = frozenset({"/v1/live/stream", "/explorer/live/events"})
+"""Where events are streamed to whoever asks, whatever formats the request accepts."""
 _BUSY = "The API has as much in hand as it can answer quickly: ask again in a second."
 
 
@@ -73,11 +76,12 @@ class LimitRate:
 class Shed:
     """Answers 503 at once while `most` requests are in hand, or half as many of one key: those taken keep their speed.
 
-    A stream of events counts only until it has begun; of these there may be `most_streams`.
+    A stream of events counts only until it has begun; of these there may be `most_streams`. `streams` are their paths.
     """
 
-    def __init__(self, app: ASGIApp, most: int, most_streams: int) -> None:
+    def __init__(self, app: ASGIApp, most: int, most_streams: int, streams: Collection[str] = STREAMS) -> None:
         self._app = app
+        self._paths = streams
         self._most, self._most_of_key, self._most_streams = most, (most + 1) // 2, most_streams
         self._running = self._streams = 0
         self._of_key: Counter[str] = Counter()
@@ -88,7 +92,7 @@ class Shed:
             return
         access: Access | None = scope.get("state", {}).get("access")
         key = access.key_id if access else ""
-        wants_stream = _STREAM in Headers(scope=scope).get("accept", "")
+        wants_stream = scope["path"] in self._paths
         is_full = self._running >= self._most or self._of_key[key] >= self._most_of_key
         if is_full or (wants_stream and self._streams >= self._most_streams):
             await problem_response("overloaded", _BUSY, scope["path"])(scope, receive, send)

@@ -27,8 +27,8 @@ _TURN_SECONDS = 1.0
 Where = Callable[[pads.Dataset], pc.Expression | None]
 
 
-def version_at(settings: Settings, table: Table, at: datetime) -> int:
-    """The version of `table` at `at` (UTC without zone).
+def version_at(settings: Settings, table: Table, at: datetime) -> tuple[int, datetime]:
+    """The version of `table` at `at`, and when it was committed (both times UTC without zone).
 
     Raises NotFoundError before its first, CursorGoneError where it is deleted, SourceError where its log cannot be read.
     """
@@ -41,11 +41,12 @@ def version_at(settings: Settings, table: Table, at: datetime) -> int:
                     f"Version {version} of {table.path} can no longer be read, since maintenance deleted files of it: "
                     f"the oldest is version {log.oldest_readable()}."
                 )
+            committed_at = log.committed_at(version)
     except NoSuchVersionError as error:
         raise NotFoundError(str(error)) from None
     except VersionGoneError as error:
         raise CursorGoneError(str(error)) from None
-    return version
+    return version, committed_at.replace(tzinfo=None) if committed_at else at
 
 
 def query(

@@ -11,6 +11,7 @@ import pyarrow as pa
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from api.cursors import Page, decode, encode, fingerprint, key_text
+from api.errors import NotFoundError
 from api.formats import Sheet
 from api.manifest import TableMeta
 from api.serving import Generation
@@ -21,7 +22,7 @@ Country = Literal["US", "GB", "DE", "IN", "BR"]
 DEFAULT_WINDOW = timedelta(hours=24)
 MOST_ROWS = 5000
 KINDS = (
-    "bad-cursor", "not-acceptable", "cursor-gone", "invalid-request", "table-missing", "not-ready", "query-limit",
+    "bad-cursor", "not-found", "not-acceptable", "cursor-gone", "invalid-request", "table-missing", "not-ready", "query-limit",
 )  # fmt: skip
 """The problems of a question by period."""
 
@@ -63,6 +64,23 @@ class TimeQuery(Paged):
         description="The answer as it was at this moment: late events that came afterwards are left out. Default: now.",
         examples=["2026-03-14T12:00:00Z"],
     )
+
+    as_of: Moment | None = Field(
+        None,
+        description="As `known_at`, under the name that the other lists have for it; 404 before the first that is known.",
+        json_schema_extra={"x-no-example": True},
+    )
+
+    @property
+    def until(self) -> datetime | None:
+        """Only what was known by then counts."""
+        return self.known_at or self.as_of
+
+    @model_validator(mode="after")
+    def _one_moment(self) -> TimeQuery:
+        if self.known_at and self.as_of:
+            raise ValueError("`as_of` and `known_at` mean the same here: send one of them")
+        return self
 
     @model_validator(mode="after")
     def _in_order(self) -> TimeQuery:
@@ -139,16 +157,39 @@ class Pinned:
 def ask(generation: Generation, question: Question, query: TimeQuery, route: str) -> Pinned:
     """Settle the page of `question` that `query` asks for.
 
-    Raises TableMissingError, CursorError, CursorGoneError, QueryLimitError and ServingFileError.
+    Raises TableMissingError, NotFoundError, CursorError, CursorGoneError, QueryLimitError and ServingFileError.
     """
     meta = generation.meta(question.table)
     request = fingerprint(route, {**query.model_dump(), "": question.scope})
     if query.cursor:
         page = decode(query.cursor, meta, request, generation.manifest.cursor_key)
     else:
-        known_at = min(meta.known_at, query.known_at or meta.known_at)
+        if query.as_of is not None:
+            _need_history(generation, question.table, query.as_of)
+        known_at = min(meta.known_at, query.until or meta.known_at)
         page = Page(meta.delta_version, known_at, _window(generation, question, query))
     return Pinned(generation, question, query, meta, request, page)
+
+
+def _need_history(generation: Generation, table: Table, moment: datetime) -> None:
+    """Raises NotFoundError where nothing of a table with rows was known at `moment`."""
+    sql = f'SELECT min(known_at) FROM "{table.name}" HAVING min(known_at) > ?'  # noqa: S608 - a name from code
+    if found := generation.query(sql, [moment]):
+        raise NotFoundError(f"{table.path} begins at {found[0][0]:%Y-%m-%d %H:%M:%S} UTC: nothing was known before.")
+
+
+def optional(schema: dict[str, Any]) -> None:
+    """For the model of a row: `fields` may leave any of its fields out."""
+    schema.pop("required", None)
+
+
+def picked(sheet: Sheet, fields: Sequence[str]) -> Sheet:
+    """Only `fields` of each row, in the order of the schema; all where none is named."""
+    places = [place for place, name in enumerate(sheet.schema.names) if name in fields]
+    if not places:
+        return sheet
+    schema = pa.schema([sheet.schema.field(place) for place in places])
+    return replace(sheet, schema=schema, rows=[tuple(row[place] for place in places) for row in sheet.rows])
 
 
 def sheet(answer: Answer, schema: pa.Schema, possible: Sequence[str], dimensions: Sequence[str]) -> Sheet:
@@ -166,7 +207,7 @@ def _window(generation: Generation, question: Question, query: TimeQuery) -> tup
     """The time asked for (UTC without zone), defaults filled in; None where the table is empty and the time open."""
     to = query.to
     if to is None:
-        newest = generation.newest(question.table, question.time, query.known_at)
+        newest = generation.newest(question.table, question.time, query.until)
         if newest is None:
             return None
         to = newest + (timedelta(minutes=1) if question.time == "minute" else timedelta(seconds=1))
@@ -186,9 +227,9 @@ def _statement(question: Question, page: Page, newest: int, query: TimeQuery) ->
     if page.version < newest:
         where.append("delta_version <= ?")
         parameters.append(page.version)
-    if query.known_at is not None:
+    if query.until is not None:
         where.append("known_at <= ?")
-        parameters.append(query.known_at)
+        parameters.append(query.until)
     for column, values in question.filters.items():
         if values:
             where.append(f"{column} IN ({', '.join('?' * len(values))})")

@@ -93,8 +93,9 @@ def asked(
         request = _fingerprint(resource, query, access, fixed)
         page = decode(query.cursor, meta, request, generation.manifest.cursor_key, is_past=moment is not None)
     elif moment is not None:
-        version = min(past.version_at(settings, resource.table, moment), meta.delta_version)
-        page = Page(version, meta.known_at)
+        version, committed_at = past.version_at(settings, resource.table, moment)
+        is_past = version < meta.delta_version
+        page = Page(version, committed_at) if is_past else Page(meta.delta_version, meta.known_at)
     else:
         page = Page(meta.delta_version, meta.known_at)
     return Asked(resource, query, access, mask, generation, settings, meta, page, fixed)

@@ -37,7 +37,7 @@ def add(router: APIRouter, resource: Resource, role: Role = Role.viewer, **path:
     ) -> Response:
         fixed = {name: mask.asked(value) if name in resource.users else value for name, value in given.items()}
         page = asked(resource, query, access, mask, generation, settings, fixed)
-        return formats.respond(request, access, page.meta, page.page.version, lambda: answer(page))
+        return formats.respond(request, access, page.meta, page.page.version, lambda: answer(page), page.page.known_at)
 
     _say_parameters(endpoint, path)
     router.add_api_route(

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import orjson
 from fastapi import APIRouter, Request
-from sse_starlette import EventSourceResponse, ServerSentEvent
+from sse_starlette import ServerSentEvent
 
 from api.access import Access
 from api.deps import AccessDep, GenerationDep, ServingDep
@@ -15,11 +15,11 @@ from api.live import LiveMetrics, live_metrics
 from api.problems import responses
 from api.responses import ExactJSONResponse, exact
 from api.serving import Serving
+from api.streams import EventStream
 from lakehouse.errors import GlobalMartError
 
 router = APIRouter(tags=["operations"])
 _LOOK_SECONDS = 0.25
-_PING_SECONDS = 15
 # A stream ends after this time and the browser asks again: so it does not go on for somebody who has left.
 _LONGEST_SECONDS = 300.0
 
@@ -43,20 +43,20 @@ def live(generation: GenerationDep, access: AccessDep) -> ExactJSONResponse:
     "/v1/live/stream",
     summary="The same, as it changes",
     response_description="Events `metrics`, each with the figures as JSON",
-    response_class=EventSourceResponse,
+    response_class=EventStream,
     responses={
         **responses("not-ready", "query-limit"),
         200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}},
     },
 )
-async def live_stream(request: Request, serving: ServingDep, access: AccessDep) -> EventSourceResponse:
+async def live_stream(request: Request, serving: ServingDep, access: AccessDep) -> EventStream:
     """Server-sent events: `metrics` with the body of `/v1/live` at once and whenever new data is served, at most four a second.
 
     The event's id is the number of the set of serving files. After five minutes the stream ends and is to be opened again,
     which browsers do by themselves.
     """
     serving.current()
-    return EventSourceResponse(_events(request, serving, access), ping=_PING_SECONDS)
+    return EventStream(_events(request, serving, access))
 
 
 async def _events(request: Request, serving: Serving, access: Access) -> AsyncIterator[ServerSentEvent]:

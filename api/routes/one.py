@@ -70,7 +70,9 @@ class Product(BaseModel):
     performance: Performance | None = Field(
         description="Of the newest day; null where there is none, and for keys of some countries: it is of all together."
     )
-    stock: Stock | None = Field(description="Null where the stream has not seen it.")
+    stock: Stock | None = Field(
+        description="Null where the stream has not seen it, and for keys of some countries: what sells tells of all together."
+    )
     table_version: int = Field(description="Version of `gold/dim_product`.")
     known_at: datetime = Field(description="When that version was written (UTC).")
 
@@ -95,8 +97,8 @@ def one_product(
     found = _row(generation, DIM_PRODUCT, names, "product_id = ? AND is_current", product_id)
     if found is None:
         raise NotFoundError(f"There is no product {product_id}.")
-    sold = None
-    if access.countries is None:
+    sold = stock = None
+    if access.countries is None:  # sales and stock are of all countries together, as on `/v1/inventory`
         sold = _row(
             generation,
             PRODUCT_PERFORMANCE,
@@ -105,7 +107,7 @@ def one_product(
             product_id,
             "as_of_date DESC",
         )
-    stock = _row(generation, INVENTORY_LEVELS, tuple(Stock.model_fields), "product_id = ?", product_id)
+        stock = _row(generation, INVENTORY_LEVELS, tuple(Stock.model_fields), "product_id = ?", product_id)
     return ExactJSONResponse(
         Product(
             product_id=product_id,

@@ -9,13 +9,13 @@ from typing import Annotated, Literal
 
 import pyarrow as pa
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from api import formats
 from api.deps import AccessDep, GenerationDep
 from api.problems import responses
 from api.responses import Listing, Money, mean
-from api.sums import KINDS, PeriodQuery, Question, ask, sheet
+from api.sums import KINDS, PeriodQuery, Question, ask, optional, picked, sheet
 from lakehouse.tables import MONEY, ORDERS_BY_MINUTE, TIME
 
 router = APIRouter(tags=["sales"])
@@ -33,6 +33,15 @@ class OrdersQuery(PeriodQuery):
         examples=[["payment_method"]],
     )
 
+    fields: list[
+        Literal["period_start_at", "country", "payment_method", "order_count", "revenue", "average_order_value"]
+    ] = Field(
+        [],
+        max_length=100,
+        description="Only these fields of each row; repeat for several. Default: all.",
+        examples=[["period_start_at", "average_order_value"]],
+    )
+
     @model_validator(mode="after")
     def _none_stands_alone(self) -> OrdersQuery:
         if "none" in self.group_by and len(set(self.group_by)) > 1:
@@ -42,6 +51,8 @@ class OrdersQuery(PeriodQuery):
 
 class Orders(BaseModel):
     """Orders of one period, of one country and payment method where the answer is grouped by them."""
+
+    model_config = ConfigDict(json_schema_extra=optional)
 
     period_start_at: datetime = Field(description="Start of the period (UTC).", examples=["2026-03-14T00:00:00Z"])
     country: str | None = Field(description="Country of the visit; null for all together.", examples=["DE"])
@@ -88,6 +99,6 @@ def orders(
     def answer() -> formats.Sheet:
         found = pinned.answer()
         rows = [(*row, mean(row[-1], row[-2])) for row in found.rows]
-        return sheet(replace(found, rows=rows), SCHEMA, _DIMENSIONS, dimensions)
+        return picked(sheet(replace(found, rows=rows), SCHEMA, _DIMENSIONS, dimensions), query.fields)
 
-    return formats.respond(request, access, pinned.meta, pinned.page.version, answer)
+    return formats.respond(request, access, pinned.meta, pinned.page.version, answer, pinned.page.known_at)

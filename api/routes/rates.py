@@ -8,13 +8,13 @@ from typing import Annotated, Literal
 
 import pyarrow as pa
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from api import formats
 from api.deps import AccessDep, GenerationDep
 from api.problems import responses
 from api.responses import Listing
-from api.sums import KINDS, Question, TimeQuery, ask, sheet
+from api.sums import KINDS, Question, TimeQuery, ask, optional, picked, sheet
 from lakehouse.tables import INGESTION_RATES, TIME
 
 router = APIRouter(tags=["operations"])
@@ -33,10 +33,29 @@ class RatesQuery(TimeQuery):
         description="What a row is beside its period; repeat for several, `none` for one row per period.",
         examples=[["topic", "reasons"]],
     )
+    fields: list[
+        Literal[
+            "period_start_at",
+            "topic",
+            "reasons",
+            "record_count",
+            "accepted_count",
+            "quarantined_count",
+            "duplicate_count",
+            "late_count",
+        ]
+    ] = Field(
+        [],
+        max_length=100,
+        description="Only these fields of each row; repeat for several. Default: all.",
+        examples=[["period_start_at", "late_count"]],
+    )
 
 
 class Rates(BaseModel):
     """Records of one period, of one topic and with the same reasons of quarantine where the answer is grouped by them."""
+
+    model_config = ConfigDict(json_schema_extra=optional)
 
     period_start_at: datetime = Field(
         description="Start of the period of Kafka time (UTC).", examples=["2026-03-14T10:00:00Z"]
@@ -90,5 +109,6 @@ def ingestion_rates(
         access,
         pinned.meta,
         pinned.page.version,
-        lambda: sheet(pinned.answer(), SCHEMA, _DIMENSIONS, dimensions),
+        lambda: picked(sheet(pinned.answer(), SCHEMA, _DIMENSIONS, dimensions), query.fields),
+        pinned.page.known_at,
     )

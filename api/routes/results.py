@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+import pyarrow as pa
+from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 
-from api.deps import GenerationDep, SettingsDep
+from api import formats
+from api.cursors import Page, decode, encode, fingerprint
+from api.deps import AccessDep, GenerationDep, SettingsDep
 from api.errors import NotFoundError
 from api.lineage import Cut, Source, offsets_of, trace
+from api.manifest import TableMeta
 from api.problems import responses
-from api.responses import ExactJSONResponse
+from api.responses import ExactJSONResponse, Listing
 from api.served import HOW
+from api.sums import Paged
 from lakehouse.settings import Settings
-from lakehouse.tables import BY_PATH
+from lakehouse.tables import BY_PATH, TIME
 
 router = APIRouter(tags=["operations"])
 # Any of them, as the OpenAPI document lists them: names of tables are not written down twice.
@@ -40,14 +48,11 @@ TableName = Annotated[
 TablePath = Annotated[str, AfterValidator(_one_of(_PATHS)), WithJsonSchema({"type": "string", "enum": _PATHS})]
 
 
-class QualityQuery(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
+class QualityQuery(Paged):
     table: list[TablePath] = Field(
         [], description="Only these tables, as layer/name; repeat for several.", examples=[["gold/fact_sales"]]
     )
     passed: bool | None = Field(None, description="Only what holds, or only what fails.", examples=[True])
-    limit: int = Field(500, ge=1, le=5000, description="Most rows.", examples=[100])
 
 
 class QualityResult(BaseModel):
@@ -69,36 +74,72 @@ class QualityResult(BaseModel):
     )
 
 
-class QualityList(BaseModel):
-    """The newest results."""
+class QualityList(Listing[QualityResult]):
+    """A page of results, newest first. The version is the time of the newest one, in whole seconds since 1970."""
 
-    data: list[QualityResult] = Field(description="Newest first.")
-    next_cursor: str | None = Field(None, description="Always null: the newest 50 runs are kept, and they fit.")
+
+_RESULT = pa.schema(
+    [("run_id", pa.string()), ("table", pa.string()), ("day", pa.date32()), ("passed", pa.bool_()),
+     ("expectation_count", pa.int64()), ("failed_count", pa.int64()), ("row_count", pa.int64()),
+     ("duration_seconds", pa.float64()), ("judged_at", TIME), ("page", pa.string())]
+)  # fmt: skip
+# Runs are only added, so a cursor, which names a result, is good as long as it is ours.
+_ANY_VERSION = 2**53
 
 
 @router.get(
     "/v1/quality",
     summary="Data quality results",
-    response_description="The results",
+    response_description="A page of results",
     response_model=QualityList,
-    responses=responses("invalid-request"),
+    responses={**responses("bad-cursor", "not-acceptable", "invalid-request"), **formats.OPENAPI},
 )
-def quality_results(settings: SettingsDep, query: Annotated[QualityQuery, Query()]) -> ExactJSONResponse:
-    """How each table fared in the batch runs of late, newest first; empty before the first run."""
-    found = [
-        one
-        for one in _results(settings)
-        if (not query.table or one.table in query.table) and query.passed in (None, one.passed)
-    ]
-    found.sort(key=lambda one: (one.judged_at, one.table), reverse=True)
-    return ExactJSONResponse(QualityList(data=found[: query.limit], next_cursor=None))
+def quality_results(
+    request: Request, settings: SettingsDep, access: AccessDep, query: Annotated[QualityQuery, Query()]
+) -> Response:
+    """How each table fared in the newest 50 batch runs, newest first; empty before the first run."""
+    results = sorted(_results(settings), key=_place, reverse=True)
+    newest = results[0].judged_at if results else datetime.now(UTC)
+    digest = hashlib.sha256("".join(one.model_dump_json() for one in results).encode()).hexdigest()
+    known_at = newest.astimezone(UTC).replace(tzinfo=None)
+    version = int(newest.timestamp()) if results else 0
+    meta = TableMeta("quality", version, 0, digest, digest, len(results), known_at, known_at)
+    signed = replace(meta, epoch="quality", delta_version=_ANY_VERSION)
+    question = fingerprint("/v1/quality", query.model_dump())
+    key = hmac.digest(bytes.fromhex(settings.api_key_sha256), b"globalmart quality cursors", "sha256").hex()
+    page = decode(query.cursor, signed, question, key) if query.cursor else Page(version, known_at)
+
+    def answer() -> formats.Sheet:
+        found = [
+            one
+            for one in results
+            if (not query.table or one.table in query.table)
+            and query.passed in (None, one.passed)
+            and (not page.last or _place(one) < page.last)
+        ]
+        next_cursor = None
+        if len(found) > query.limit:
+            next_cursor = encode(replace(page, last=_place(found[query.limit - 1])), signed, question, key)
+        rows = [tuple(one.model_dump().values()) for one in found[: query.limit]]
+        return formats.Sheet(_RESULT, rows, next_cursor, page.version, page.known_at.replace(tzinfo=UTC))
+
+    return formats.respond(request, access, meta, page.version, answer, page.known_at)
+
+
+def _place(one: QualityResult) -> tuple[str, str, str]:
+    """Where a result stands among all."""
+    return one.judged_at.astimezone(UTC).isoformat(), one.table, one.run_id
 
 
 def _results(settings: Settings) -> list[QualityResult]:
     results = []
     for path in sorted((settings.quality_dir / "runs").glob("*/results.jsonl")):
         run = path.parent.name
-        for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            lines = path.read_text(encoding="utf-8").splitlines()
+        except FileNotFoundError:  # a new run has just removed the oldest
+            continue
+        for line in lines:
             one = json.loads(line)
             at = datetime.fromisoformat(one["at"])
             results.append(

@@ -4,24 +4,29 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, date, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from api import formats
+from api import formats, past
 from api.cursors import Page, decode, encode, fingerprint
-from api.deps import AccessDep, GenerationDep, MaskDep
+from api.deps import AccessDep, GenerationDep, MaskDep, SettingsDep
 from api.errors import NotFoundError
 from api.problems import responses
 from api.responses import ExactJSONResponse, Listing, Mean, Money, mean
 from api.serving import Generation
 from api.sums import Paged
+from lakehouse.settings import Settings
 from lakehouse.tables import CUSTOMER_RFM, MONEY
 
 router = APIRouter(tags=["customers"])
-_AS_OF = "Last of the 365 days looked at (UTC day). Default: the newest there is."
+_AS_OF = (
+    "Last of the 365 days looked at (UTC day). Default: the newest there is. Days that the serving files no longer have are read "
+    "from the lake."
+)
 
 
 class SegmentsQuery(Paged):
@@ -68,6 +73,7 @@ class CustomerRfm(BaseModel):
 
 _KINDS = (
     "bad-cursor", "cursor-gone", "not-found", "not-acceptable", "invalid-request", "table-missing", "not-ready", "query-limit",
+    "source-away",
 )  # fmt: skip
 _SEGMENT = pa.schema(
     [("as_of_date", pa.date32()), ("segment", pa.string()), ("customer_count", pa.int64()), ("monetary", MONEY),
@@ -83,7 +89,11 @@ _SEGMENT = pa.schema(
     responses={**responses(*_KINDS), **formats.OPENAPI},
 )
 def segments(
-    request: Request, generation: GenerationDep, access: AccessDep, query: Annotated[SegmentsQuery, Query()]
+    request: Request,
+    generation: GenerationDep,
+    access: AccessDep,
+    settings: SettingsDep,
+    query: Annotated[SegmentsQuery, Query()],
 ) -> Response:
     """Size and value of each customer segment, sorted by its name.
 
@@ -97,14 +107,14 @@ def segments(
         day, last = date.fromisoformat(str(page.last[0])), page.last[1]
     else:
         page, last = Page(meta.delta_version, meta.known_at), ""
-        day = _day(generation, query.as_of_date, page.version)
+        day = query.as_of_date or _newest(generation, page.version)
 
     def answer() -> formats.Sheet:
-        rows = generation.query(
-            """SELECT segment, count(*), sum(monetary), sum(recency_days), sum(frequency) FROM customer_rfm
-               WHERE delta_version <= ? AND as_of_date = ? AND segment > ? GROUP BY segment ORDER BY segment LIMIT ?""",
-            [page.version, day, last, query.limit + 1],
-        )
+        sql = """SELECT segment, count(*), sum(monetary), sum(recency_days), sum(frequency) FROM {rows}
+                 WHERE as_of_date = ? AND segment > ? GROUP BY segment ORDER BY segment LIMIT ?"""
+        rows = _rows(generation, settings, page.version, day, sql, [day, last, query.limit + 1])
+        if not rows:
+            raise _no_day(generation, day, page.version)
         data = [
             (day, name, count, monetary, mean(recency, count), mean(frequency, count), mean(monetary, count))
             for name, count, monetary, recency, frequency in rows[: query.limit]
@@ -114,7 +124,7 @@ def segments(
             next_cursor = encode(replace(page, last=(day.isoformat(), data[-1][1])), meta, question, key)
         return formats.Sheet(_SEGMENT, data, next_cursor, page.version, page.known_at.replace(tzinfo=UTC))
 
-    return formats.respond(request, access, meta, page.version, answer)
+    return formats.respond(request, access, meta, page.version, answer, page.known_at)
 
 
 @router.get(
@@ -122,24 +132,26 @@ def segments(
     summary="RFM of one customer",
     response_description="The customer",
     response_model=CustomerRfm,
-    responses=responses("not-found", "invalid-request", "table-missing", "not-ready", "query-limit"),
+    responses=responses("not-found", "invalid-request", "table-missing", "not-ready", "query-limit", "source-away"),
 )
 def customer(
     generation: GenerationDep,
+    settings: SettingsDep,
     mask: MaskDep,
     user_id: Annotated[str, Path(description="The customer, or its pseudonym.", max_length=200, examples=["u1"])],
     query: Annotated[CustomerQuery, Query()],
 ) -> ExactJSONResponse:
     """Recency, frequency, monetary value, scores and segment of one customer; 404 where there was no purchase in the 365 days."""
     meta = generation.meta(CUSTOMER_RFM)
-    day = _day(generation, query.as_of_date, meta.delta_version)
+    version = meta.delta_version
+    day = query.as_of_date or _newest(generation, version)
     wanted = mask.asked(user_id)
-    rows = generation.query(
-        """SELECT recency_days, frequency, monetary, r_score, f_score, m_score, segment FROM customer_rfm
-           WHERE as_of_date = ? AND user_id = ?""",
-        [day, wanted],
-    )
+    sql = """SELECT recency_days, frequency, monetary, r_score, f_score, m_score, segment FROM {rows}
+             WHERE as_of_date = ? AND user_id = ?"""
+    rows = _rows(generation, settings, version, day, sql, [day, wanted], wanted)
     if not rows:
+        if not _rows(generation, settings, version, day, "SELECT 1 FROM {rows} WHERE as_of_date = ? LIMIT 1", [day]):
+            raise _no_day(generation, day, version)
         raise NotFoundError(f"The customer {user_id} has no purchase in the 365 days up to {day}.")
     recency, frequency, monetary, r, f, m, segment = rows[0]
     return ExactJSONResponse(
@@ -159,17 +171,38 @@ def customer(
     )
 
 
-def _day(generation: Generation, wanted: date | None, version: int) -> date:
-    """`wanted`, or the newest day of `version`. Raises NotFoundError for a day that there is not."""
-    if wanted is None:
-        ((newest,),) = generation.query("SELECT max(as_of_date) FROM customer_rfm WHERE delta_version <= ?", [version])
-        if newest is None:
-            raise NotFoundError("The table gold/customer_rfm is empty: no day has been materialised.")
-        day: date = newest
-        return day
-    sql = "SELECT min(as_of_date), max(as_of_date), bool_or(as_of_date = ?) FROM customer_rfm WHERE delta_version <= ?"
-    ((first, last, is_there),) = generation.query(sql, [wanted, version])
-    if not is_there:
-        there = f"the table has days from {first} to {last}" if first else "the table is empty"
-        raise NotFoundError(f"There is no RFM as of {wanted}: {there}.")
-    return wanted
+def _newest(generation: Generation, version: int) -> date:
+    """The newest day of `version`. Raises NotFoundError where there is none."""
+    ((newest,),) = generation.query("SELECT max(as_of_date) FROM customer_rfm WHERE delta_version <= ?", [version])
+    if newest is None:
+        raise NotFoundError("The table gold/customer_rfm is empty: no day has been materialised.")
+    day: date = newest
+    return day
+
+
+def _rows(
+    generation: Generation,
+    settings: Settings,
+    version: int,
+    day: date,
+    sql: str,
+    parameters: list[Any],
+    user_id: str | None = None,
+) -> list[tuple[Any, ...]]:
+    """The rows of `sql` over those of `version`, from the serving files or, for a `day` that these do not have, from the lake.
+
+    `user_id` is the only customer that `sql` asks for. Raises SourceError, QueryLimitError, ServingFileError.
+    """
+    here = "SELECT 1 FROM customer_rfm WHERE delta_version <= ? AND as_of_date = ? LIMIT 1"
+    if generation.query(here, [version, day]):
+        return generation.query(sql.format(rows=generation.rows(CUSTOMER_RFM, version)), parameters)
+    asked = pc.field("as_of_date") == pc.scalar(day)
+    if user_id is not None:
+        asked &= pc.field("user_id") == pc.scalar(user_id)
+    return past.query(
+        settings, generation.watchdog, CUSTOMER_RFM, version, lambda _: asked, sql.format(rows="past"), parameters
+    )
+
+
+def _no_day(generation: Generation, day: date, version: int) -> NotFoundError:
+    return NotFoundError(f"There is no RFM as of {day}: the newest day is {_newest(generation, version)}.")

@@ -8,13 +8,13 @@ from typing import Annotated, Literal
 
 import pyarrow as pa
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from api import formats
 from api.deps import AccessDep, GenerationDep
 from api.problems import responses
 from api.responses import Listing, Money
-from api.sums import KINDS, PeriodQuery, Question, ask, sheet
+from api.sums import KINDS, PeriodQuery, Question, ask, optional, picked, sheet
 from lakehouse.tables import MONEY, SALES_BY_MINUTE, TIME
 
 router = APIRouter(tags=["sales"])
@@ -31,6 +31,13 @@ class SalesQuery(PeriodQuery):
         examples=[["country"]],
     )
 
+    fields: list[Literal["period_start_at", "country", "category", "unit_count", "line_count", "revenue"]] = Field(
+        [],
+        max_length=100,
+        description="Only these fields of each row; repeat for several. Default: all.",
+        examples=[["period_start_at", "revenue"]],
+    )
+
     @model_validator(mode="after")
     def _none_stands_alone(self) -> SalesQuery:
         if "none" in self.group_by and len(set(self.group_by)) > 1:
@@ -40,6 +47,8 @@ class SalesQuery(PeriodQuery):
 
 class Sales(BaseModel):
     """Sales of one period, of one country and category where the answer is grouped by them."""
+
+    model_config = ConfigDict(json_schema_extra=optional)
 
     period_start_at: datetime = Field(description="Start of the period (UTC).", examples=["2026-03-14T09:00:00Z"])
     country: str | None = Field(description="Country of the visit; null for all together.", examples=["US"])
@@ -87,5 +96,6 @@ def sales(
         access,
         pinned.meta,
         pinned.page.version,
-        lambda: sheet(pinned.answer(), SCHEMA, _DIMENSIONS, dimensions),
+        lambda: picked(sheet(pinned.answer(), SCHEMA, _DIMENSIONS, dimensions), query.fields),
+        pinned.page.known_at,
     )

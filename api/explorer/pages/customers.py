@@ -60,6 +60,8 @@ def customers(
 def customer(request: Request, generation: GenerationDep, access: AccessDep, mask: MaskDep, user_id: str) -> Response:
     real = mask.asked(user_id)
     found = figures.customer(generation, access, real)
+    if not mask.is_open:
+        found |= {"age": None, "preferences": None}
     return page(
         request,
         "customer.html",

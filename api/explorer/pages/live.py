@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 from fastapi import APIRouter, Request, Response
-from sse_starlette import EventSourceResponse, ServerSentEvent
+from sse_starlette import ServerSentEvent
 from starlette.concurrency import run_in_threadpool
 
 from api.access import Access, Role
@@ -23,6 +23,7 @@ from api.explorer.view import PageRoute, page
 from api.live import live_metrics
 from api.personal import Mask
 from api.serving import Generation, Serving
+from api.streams import EventStream
 
 router = APIRouter(route_class=PageRoute, dependencies=[requires(Role.viewer)], include_in_schema=False)
 # The browser comes again by itself, and is then asked again who it is.
@@ -37,9 +38,9 @@ def live(request: Request, generation: GenerationDep, access: AccessDep, mask: M
 
 
 @router.get("/explorer/live/events")
-async def events(request: Request, serving: ServingDep, access: AccessDep, mask: MaskDep) -> EventSourceResponse:
+async def events(request: Request, serving: ServingDep, access: AccessDep, mask: MaskDep) -> EventStream:
     """One event `figures` now and after each change of the serving files, at most every two seconds; ends with the key or after five minutes."""
-    return EventSourceResponse(_changes(request, serving, access, mask), ping=15)
+    return EventStream(_changes(request, serving, access, mask))
 
 
 async def _changes(request: Request, serving: Serving, access: Access, mask: Mask) -> AsyncIterator[ServerSentEvent]:

@@ -13,7 +13,10 @@ from lakehouse.tables import Table
 
 # Columns whose text may name a person, in tables of findings and of bad records.
 _TELLING = frozenset({"title", "detail", "explanation", "evidence", "fingerprint"})
-PERSONAL = frozenset({"user_id", "email", *_TELLING})
+# What `/v1/customers/{user_id}` hides too.
+_PROFILE = frozenset({"age", "preferences"})
+_LEFT_OUT = _TELLING | _PROFILE
+PERSONAL = frozenset({"user_id", "email", *_LEFT_OUT})
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ def sources(
     """The tables that the caller may ask, by name.
 
     A key of some countries has only the tables with a country, and of these its rows. Without the grant, equal user ids become equal
-    texts within one answer, which `salt` makes worthless in the next one; words that may name a person are left out.
+    texts within one answer, which `salt` makes worthless in the next one; words that may name a person, age and preferences are left out.
     Raises CursorGoneError for a version that cannot be read any more.
     """
     found = {}
@@ -49,7 +52,7 @@ def sources(
             raise CursorGoneError(
                 f"Version {version} of {name} is no longer served: run the statement without versions."
             )
-        kept = [column for column in names if access.sees_personal or column not in _TELLING]
+        kept = [column for column in names if access.sees_personal or column not in _LEFT_OUT]
         picked = ", ".join(_pick(column, access, salt) for column in kept)
         where = (
             f" WHERE country IN ({', '.join(_text(code) for code in access.countries_for())})"

@@ -226,6 +226,18 @@ def test_customers_are_pseudonyms_without_the_grant(filled: TestClient) -> None:
     assert not re.search(r"\bu[123]\b|ada@example.com", one.text + page)
 
 
+def test_a_profile_shows_neither_age_nor_preferences_without_the_grant(filled: TestClient) -> None:
+    seen = filled.get("/explorer/customers/u1").text
+    assert "<dd>36</dd>" in seen
+    assert "<dt>Likes</dt><dd>Coffee</dd>" in seen
+    pseudonym = filled.app.state.pseudonyms.of("u1")  # type: ignore[attr-defined]
+    as_key(filled, Access("k", "ben", Role.viewer))
+    hidden = filled.get(f"/explorer/customers/{pseudonym}")
+    assert hidden.status_code == 200
+    assert "<dt>Age</dt>" not in hidden.text
+    assert "<dt>Likes</dt>" not in hidden.text
+
+
 def test_sql_shows_rows_and_gives_files(filled: TestClient) -> None:
     question = {"sql": "SELECT country, sum(revenue) AS revenue FROM sales_by_minute GROUP BY 1 ORDER BY 1"}
     page = filled.get("/explorer/sql", params=question)

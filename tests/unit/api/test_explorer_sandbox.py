@@ -176,6 +176,14 @@ def test_user_ids_are_hidden_but_equal_ones_stay_equal(generation: Generation) -
     assert shown.is_personal
 
 
+@pytest.mark.parametrize("column", ["age", "preferences"])
+def test_what_describes_a_person_is_there_with_the_grant_only(generation: Generation, column: str) -> None:
+    sql = f"SELECT {column} FROM dim_user"
+    assert run(generation, ALL, sql).is_personal
+    with pytest.raises(StatementError, match=column):
+        run(generation, MASKED, sql)
+
+
 def test_a_version_that_is_not_served_is_gone(generation: Generation) -> None:
     assert run(generation, ALL, "SELECT count(*) FROM sales_by_minute", {"sales_by_minute": 0}).rows == [[5]]
     with pytest.raises(CursorGoneError):

@@ -26,6 +26,7 @@ PATHS = [
     "/v1/rfm/segments",
     "/v1/ingestion-rates",
     "/v1/quarantine",
+    "/v1/quality",
     "/v1/sessions",
     "/v1/trends",
 ]
@@ -91,6 +92,10 @@ def test_the_next_page_of_other_formats_is_in_the_headers(api: TestClient) -> No
         ("image/png", None),
         ("application/json;q=0", None),
         ("application/json;q=high", None),
+        ("application/json;q=nan", None),
+        ("", "application/json"),
+        ("*/*, application/json;q=0", "text/csv; charset=utf-8"),
+        ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "application/json"),
     ],
 )
 def test_the_format_is_the_one_accepted_most(api: TestClient, accept: str, answer: str | None) -> None:
@@ -99,12 +104,18 @@ def test_the_format_is_the_one_accepted_most(api: TestClient, accept: str, answe
     assert response.headers["content-type"] == (answer or "application/problem+json")
 
 
+def test_formats_accepted_in_two_headers_count_together(api: TestClient) -> None:
+    response = api.get("/v1/inventory", headers=[("Accept", "text/html"), ("Accept", "text/csv")])
+    assert (response.status_code, response.headers["content-type"]) == (200, "text/csv; charset=utf-8")
+
+
 @pytest.mark.parametrize("path", PATHS)
 def test_who_has_the_answer_is_told_so(api: TestClient, path: str) -> None:
     first = api.get(path)
     tag = first.headers["etag"]
     again = api.get(path, headers={"If-None-Match": f'"other", {tag}'})
     assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", tag)
+    assert api.get(path, headers={"If-None-Match": "*"}).status_code == 304
     assert api.get(f"{path}?limit=1" if path != "/v1/quarantine" else f"{path}?topic=users").headers["etag"] != tag
     assert api.get(path, headers={"Accept": "text/csv"}).headers["etag"] != tag
 

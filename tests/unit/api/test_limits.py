@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import FastAPI, Request
+from fastapi.routing import iter_route_contexts
 from fastapi.testclient import TestClient
 from sse_starlette import EventSourceResponse
 from starlette.datastructures import Headers
@@ -18,7 +19,8 @@ from api import problems
 from api.access import Access, Role
 from api.app import create_app
 from api.bodies import LimitRequests
-from api.limits import Shed
+from api.limits import STREAMS, Shed
+from api.streams import EventStream
 from lakehouse.settings import Settings
 
 from .conftest import HEADERS, KEY
@@ -98,7 +100,7 @@ def _small(**limits: Any) -> FastAPI:
     app = FastAPI(
         middleware=[
             Middleware(Named),
-            Middleware(Shed, **limits),
+            Middleware(Shed, streams={"/stream"}, **limits),
             Middleware(LimitRequests, most_bytes=1000, arrival_seconds=0.2),
         ]
     )
@@ -192,12 +194,46 @@ def test_a_stream_that_has_begun_takes_no_other_s_place_and_streams_have_a_numbe
             assert (await client.get("/health")).status_code == 200
             app.state.go_on.set()
             assert (await client.get("/slow")).status_code == 200
-            assert (await client.get("/stream", headers={"Accept": "text/event-stream"})).status_code == 503
+            for accept in ("text/event-stream", "*/*"):
+                assert (await client.get("/stream", headers={"Accept": accept})).status_code == 503
+            assert (await client.get("/slow", headers={"Accept": "text/event-stream"})).status_code == 200
             stream.cancel()
             await asyncio.gather(stream, return_exceptions=True)
             assert (await client.get("/stream", headers={"Accept": "text/event-stream"})).status_code == 200
 
     asyncio.run(run())
+
+
+def test_a_stream_that_nobody_reads_ends_and_gives_its_place_back() -> None:
+    async def run() -> None:
+        sent: list[dict[str, Any]] = []
+
+        async def events() -> Any:
+            while True:
+                yield {"data": "more"}
+
+        async def full(message: dict[str, Any]) -> None:
+            sent.append(message)
+            if message["type"] == "http.response.body":
+                await asyncio.sleep(3600)
+
+        async def receive() -> Any:
+            await asyncio.sleep(3600)
+
+        stream = EventStream(events(), slow_seconds=0.05)
+        async with asyncio.timeout(10):
+            await stream({"type": "http", "method": "GET", "path": "/stream"}, receive, full)  # type: ignore[arg-type]
+        assert [one["type"] for one in sent] == ["http.response.start", "http.response.body"]
+
+    asyncio.run(run())
+
+
+def test_every_stream_of_the_application_is_counted_as_one(start: Callable[..., TestClient]) -> None:
+    routes = list(iter_route_contexts(start().app.routes))  # type: ignore[attr-defined]
+    streams = {
+        route.path for route in routes if getattr(route.endpoint, "__annotations__", {}).get("return") == "EventStream"
+    }
+    assert streams == STREAMS
 
 
 def test_a_body_that_does_not_arrive_is_given_up() -> None:
@@ -233,6 +269,13 @@ def test_other_sites_may_call_only_where_the_setting_names_them(start: Callable[
         answer = client.get("/v1/nothing", headers={"Origin": origin})
         assert answer.headers.get("access-control-allow-origin") == allowed
         assert "access-control-allow-credentials" not in answer.headers
+    read = {
+        name.strip().lower()
+        for name in opened.get("/v1/nothing", headers={"Origin": site})
+        .headers["access-control-expose-headers"]
+        .split(",")
+    }
+    assert {"etag", "x-table-version", "x-known-at", "x-stale", "x-next-cursor", "link", "ratelimit-remaining"} <= read
     client = opened
     client.headers.pop("X-API-Key")
     before = client.options("/v1/sales", headers=asked)

@@ -13,9 +13,10 @@ from deltalake import CommitProperties
 from fastapi.testclient import TestClient
 
 from lakehouse import tables as t
+from lakehouse.settings import Settings
 
 from .conftest import Lake
-from .gold import at, ledger, row
+from .gold import QUALITY, at, ledger, row
 from .test_sales import exact
 
 
@@ -116,6 +117,35 @@ def test_quality_results_are_those_of_the_runs(api: TestClient) -> None:
     ]
     assert api.get("/v1/quality?passed=false").json()["data"] == []
     assert api.get("/v1/quality?table=gold/sales_trends").json()["data"] == []
+    whole = api.get("/v1/quality").json()
+    assert (whole["table_version"], whole["known_at"]) == (1773537000, "2026-03-15T01:10:00Z")
+
+
+def test_quality_results_come_page_by_page_and_new_ones_do_not_move_them(
+    filled: TestClient, settings: Settings
+) -> None:
+    def judge(run: str, hour: int) -> None:
+        folder = settings.quality_dir / "runs" / run
+        folder.mkdir(parents=True)
+        lines = [
+            json.dumps({**QUALITY, "table": table, "at": f"2026-03-16T{hour:02}:00:00+00:00"})
+            for table in ("gold/fact_sales", "gold/dim_user")
+        ]
+        (folder / "results.jsonl").write_text("\n".join(lines) + "\n")
+
+    judge("run-2", 2)
+    first = filled.get("/v1/quality?limit=2")
+    body = first.json()
+    judge("run-3", 3)
+    assert filled.get("/v1/quality?limit=2").headers["etag"] != first.headers["etag"]
+    rest = filled.get(f"/v1/quality?limit=2&cursor={body['next_cursor']}").json()
+    assert [(one["run_id"], one["table"]) for one in body["data"] + rest["data"]] == [
+        ("run-2", "gold/fact_sales"), ("run-2", "gold/dim_user"), ("run-1", "gold/fact_sales"),
+    ]  # fmt: skip
+    assert rest["next_cursor"] is None
+    assert rest["table_version"] == body["table_version"]
+    assert filled.get("/v1/quality?limit=2&cursor=made-up").status_code == 400
+    assert filled.get(f"/v1/quality?passed=true&cursor={body['next_cursor']}").status_code == 400
 
 
 def test_one_product_with_its_figures(api: TestClient) -> None:
@@ -126,6 +156,15 @@ def test_one_product_with_its_figures(api: TestClient) -> None:
         "level": 3, "status": "low", "days_of_cover": "0.5", "updated_at": "2026-03-14T09:00:00Z",
     }  # fmt: skip
     assert api.get("/v1/products/p9").status_code == 404
+
+
+def test_a_key_for_one_country_sees_the_product_without_what_is_of_all_countries(
+    as_key: Callable[..., TestClient],
+) -> None:
+    client = as_key(countries=frozenset({"DE"}))
+    body = client.get("/v1/products/p1").json()
+    assert (body["name"], body["performance"], body["stock"]) == ("House Beans", None, None)
+    assert client.get("/v1/inventory").status_code == 403
 
 
 def test_one_customer_with_and_without_the_grant(api: TestClient, as_key: Callable[..., TestClient]) -> None:
@@ -216,4 +255,6 @@ def test_only_operators_change_alerts_and_bodies_are_checked(
 def test_results_that_are_missing_are_an_empty_list(client: TestClient, refresher: Any, tmp_path: Path) -> None:
     refresher.refresh()
     assert not (tmp_path / "state/quality").exists()
-    assert client.get("/v1/quality").json() == {"data": [], "next_cursor": None}
+    body = client.get("/v1/quality").json()
+    assert body.pop("known_at")
+    assert body == {"data": [], "next_cursor": None, "table_version": 0}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,8 +13,9 @@ from api.app import create_app
 from api.refresher import Refresher
 from lakehouse import tables as t
 from lakehouse.settings import Settings
+from lakehouse.travel import Log
 
-from .conftest import HEADERS, Lake, customer
+from .conftest import HEADERS, Lake, customer, wait_for
 from .gold import level
 
 DAYS = [date(2026, 3, 10) + timedelta(days=number) for number in range(5)]
@@ -41,6 +42,17 @@ def test_a_day_that_is_not_served_is_read_from_the_lake_page_by_page(months: Tes
     assert found == [{"user_id": f"u{n}", "monetary": n / 100} for n in (2, 1, 0)]
     newest = months.get("/v1/customers?fields=as_of_date&limit=1").json()["data"]
     assert newest == [{"as_of_date": "2026-03-14"}]
+
+
+def test_segments_and_one_customer_of_such_a_day_are_read_from_the_lake_too(months: TestClient) -> None:
+    first = months.get("/v1/rfm/segments?as_of_date=2026-03-10").json()
+    assert [(one["as_of_date"], one["segment"], one["customer_count"]) for one in first["data"]] == [
+        ("2026-03-10", "lost", 3)
+    ]
+    one = months.get("/v1/customers/u2/rfm?as_of_date=2026-03-10").json()
+    assert (one["as_of_date"], one["monetary"]) == ("2026-03-10", 0.02)
+    unknown = months.get("/v1/customers/u9/rfm?as_of_date=2026-03-10")
+    assert (unknown.status_code, "no purchase" in unknown.json()["detail"]) == (404, True)
 
 
 def test_a_day_that_never_was_names_the_newest(months: TestClient) -> None:
@@ -74,6 +86,23 @@ def test_readers_of_the_lake_do_not_pile_up(months: TestClient, monkeypatch: pyt
     finally:
         for _ in range(4):
             past._READERS.release()
+
+
+def test_what_was_known_then_is_said_with_the_time_of_that_version(
+    client: TestClient, lake: Lake, refresher: Refresher, settings: Settings
+) -> None:
+    lake.write(t.INVENTORY_LEVELS, [level("p0", 1, "ok", 1)])
+    then = Log(settings, t.INVENTORY_LEVELS).committed_at(0)
+    assert then is not None
+    wait_for(lambda: datetime.now(UTC) > then + timedelta(milliseconds=5))
+    lake.write(t.INVENTORY_LEVELS, [level("p0", 2, "ok", 2)])
+    refresher.refresh()
+    client.app.state.serving.look()  # type: ignore[attr-defined]
+    past_answer = client.get("/v1/inventory", params={"as_of": (then + timedelta(milliseconds=1)).isoformat()})
+    body = past_answer.json()
+    assert (body["table_version"], body["data"][0]["level"]) == (0, 1)
+    assert datetime.fromisoformat(body["known_at"]) == then
+    assert datetime.fromisoformat(past_answer.headers["x-known-at"]) == then
 
 
 def test_a_cursor_of_the_past_stays_there_while_the_present_moves_on(

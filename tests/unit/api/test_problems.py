@@ -92,6 +92,27 @@ def test_another_method_is_not_allowed(filled: TestClient, path: str, method: st
     assert response.json()["detail"] == f"{method} is not possible here: use GET."
 
 
+@pytest.mark.parametrize("path", [*ROUTES, "/health", "/docs", "/explorer", "/v1/nothing", "/v1/sales?limit=0"])
+def test_head_is_get_without_the_body(filled: TestClient, path: str) -> None:
+    asked = {"Accept": "*/*"}
+    get, head = filled.get(path, headers=asked), filled.head(path, headers=asked)
+    assert (head.status_code, head.content) == (get.status_code, b"")
+    for name in ("content-type", "content-length", "etag", "x-table-version", "cache-control"):
+        assert head.headers.get(name) == get.headers.get(name), name
+
+
+def test_head_of_a_stream_ends(filled: TestClient) -> None:
+    head = filled.head("/v1/live/stream")
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-type"].startswith("text/event-stream")
+
+
+def test_head_is_denied_without_a_key_and_changes_nothing(filled: TestClient) -> None:
+    assert filled.head("/v1/alerts/a1/resolve").status_code == 405
+    filled.headers.pop("X-API-Key")
+    assert filled.head("/v1/sales").status_code == 401
+
+
 def test_a_bug_is_a_problem_without_its_details(filled: TestClient, caplog: pytest.LogCaptureFixture) -> None:
     app = filled.app
     assert isinstance(app, FastAPI)

@@ -78,10 +78,7 @@ def test_segment_pages_stay_on_their_day_when_a_newer_one_comes(
 def test_a_day_that_is_not_there_is_not_found(filled: TestClient, path: str) -> None:
     response = filled.get(f"{path}?as_of_date=2026-03-20")
     assert response.status_code == 404
-    assert (
-        response.json()["detail"]
-        == "There is no RFM as of 2026-03-20: the table has days from 2026-03-13 to 2026-03-14."
-    )
+    assert response.json()["detail"] == "There is no RFM as of 2026-03-20: the newest day is 2026-03-14."
 
 
 @pytest.mark.parametrize("path", ["/v1/rfm/segments", "/v1/customers/u1/rfm"])

@@ -231,3 +231,36 @@ def test_large_money_stays_exact(client: TestClient, lake: Lake, refresher: Refr
     refresher.refresh()
     client.app.state.serving.look()  # type: ignore[attr-defined]
     assert get(client, "/v1/sales") == [row("09:00", "US", "Coffee", 10, 10, "99999999999999999.90")]
+
+
+def test_as_of_is_known_at_and_before_history_there_is_nothing(late: TestClient) -> None:
+    question = "/v1/sales?interval=day&group_by=none"
+    for moment in ("2026-03-14T12:00:00Z", "2026-03-18T00:00:00Z"):
+        assert get(late, f"{question}&as_of={moment}") == get(late, f"{question}&known_at={moment}")
+    for path in ("/v1/sales", "/v1/orders"):
+        before = late.get(f"{path}?as_of=2020-01-01T00:00:00Z")
+        assert (before.status_code, before.json()["type"]) == (404, "urn:globalmart:problem:not-found")
+        assert "begins at 2026-03-14 11:00:00 UTC" in before.json()["detail"]
+    both = late.get(f"{question}&as_of=2026-03-14T12:00:00Z&known_at=2026-03-14T12:00:00Z")
+    assert (both.status_code, "send one of them" in both.json()["detail"]) == (422, True)
+
+
+@pytest.mark.parametrize(
+    ("path", "fields"),
+    [
+        ("/v1/sales", ["revenue", "country"]),
+        ("/v1/orders", ["average_order_value", "period_start_at"]),
+        ("/v1/ingestion-rates", ["late_count"]),
+    ],
+)
+def test_only_the_fields_asked_for_on_every_page_and_in_every_format(
+    filled: TestClient, path: str, fields: list[str]
+) -> None:
+    rows = [{name: row[name] for name in row if name in fields} for row in get(filled, path)]
+    assert exact(filled.get(path, params={"fields": fields}).text)["data"] == rows
+    first = filled.get(path, params={"fields": fields, "limit": 1}).json()
+    second = filled.get(path, params={"fields": fields, "limit": 1, "cursor": first["next_cursor"]})
+    assert list(second.json()["data"][0]) == list(rows[0])
+    text = filled.get(path, params={"fields": fields}, headers={"Accept": "text/csv"}).text
+    assert text.splitlines()[0] == ",".join(rows[0])
+    assert filled.get(path, params={"fields": "price"}).status_code == 422

@@ -133,6 +133,8 @@ def test_what_a_session_changes_needs_its_token(browser: TestClient) -> None:
         assert response.json()["type"] == "urn:globalmart:problem:forbidden"
     assert browser.post("/v1/sales", data={"csrf_token": "0" * 64}).status_code == 403
     assert browser.post("/v1/sales", json={"csrf_token": right}).status_code == 403
+    many = {"csrf_token": right, **{f"field{number}": "x" for number in range(1001)}}
+    assert browser.post("/v1/sales", data=many).status_code == 403
     assert browser.post("/v1/sales", headers={"X-CSRF-Token": right}).status_code == 405  # past the check
     assert browser.post("/v1/sales", data={"csrf_token": right, "other": "é"}).status_code == 405
 
