@@ -14,7 +14,7 @@ import pyarrow.dataset as pads
 from api import past
 from api.access import Access
 from api.cursors import Page, decode, encode, fingerprint, key_text
-from api.errors import NotFoundError
+from api.errors import ForbiddenError, NotFoundError
 from api.formats import Sheet
 from api.manifest import TableMeta
 from api.personal import Mask
@@ -106,7 +106,9 @@ def answer(asked: Asked) -> Sheet:
     resource, query = asked.resource, asked.query
     conditions = _conditions(asked)
     run = _reader(asked, conditions)
-    terms = order(asked.value("sort") or resource.sort, resource.key, {c.name: c for c in resource.table.columns})
+    wanted = asked.value("sort") or resource.sort
+    _check_order(asked, wanted)
+    terms = order(wanted, resource.key, {c.name: c for c in resource.table.columns})
     if asked.page.last:
         conditions.add(*_next(asked, terms))
     names = [name for name in resource.shown if name in (asked.value("fields") or resource.shown)]
@@ -126,6 +128,15 @@ def answer(asked: Asked) -> Sheet:
     schema = pa.schema([pa.field(name, resource.shown[name].type) for name in names])
     shown = _masked(asked, names, [row[:width] for row in rows[: query.limit]])
     return Sheet(schema, shown, next_cursor, asked.page.version, asked.page.known_at.replace(tzinfo=UTC))
+
+
+def _check_order(asked: Asked, wanted: Sequence[str]) -> None:
+    """Raise ForbiddenError where the order of the rows would tell the ids that are masked in them."""
+    telling = {name.removeprefix("-") for name in wanted} & set(asked.resource.users)
+    if telling and not asked.mask.is_open:
+        raise ForbiddenError(
+            f"This key is not granted personal data, and rows sorted by {min(telling)} would tell ids: sort by something else."
+        )
 
 
 Run = Callable[[str, list[Any]], list[tuple[Any, ...]]]

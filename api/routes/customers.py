@@ -26,8 +26,8 @@ add(
         "customers",
         "Customers and their segments",
         "Recency, frequency, monetary value, scores and segment of each customer with a purchase in the 365 days up to "
-        "`as_of_date`. User ids are pseudonyms unless the key is granted personal data.",
-        ("user_id",),
+        "`as_of_date`, those who spent most first. User ids are pseudonyms unless the key is granted personal data.",
+        ("-monetary",),
         (
             USER,
             Filter("segment", "segment", str, "Only these segments.", "champions"),

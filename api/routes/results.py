@@ -1,4 +1,4 @@
-"""GET /v1/quality and /v1/lineage/{table}: what batch runs found of the tables, and what a figure is made from."""
+"""GET /v1/quality and /v1/lineage/{figure}: what batch runs found of the tables, and what a figure is made from."""
 
 from __future__ import annotations
 
@@ -30,20 +30,30 @@ from lakehouse.tables import BY_PATH, TIME
 router = APIRouter(tags=["operations"])
 # Any of them, as the OpenAPI document lists them: names of tables are not written down twice.
 _NAMES = [name for name, one in HOW.items() if one.table.layer == "gold"]
+# Key figures of the dashboards, by the table that each is a sum over
+_FIGURES = {
+    "revenue": "sales_by_minute",
+    "units": "sales_by_minute",
+    "orders": "orders_by_minute",
+    "average_order_value": "orders_by_minute",
+    "conversion": "sessions",
+}
 _PATHS = list(BY_PATH)
 
 
 def _one_of(names: list[str]) -> Callable[[str], str]:
     def check(name: str) -> str:
         if name not in names:
-            raise ValueError(f"there is no table {name}; there are {', '.join(names)}")
+            raise ValueError(f"there is no {name}; there are {', '.join(names)}")
         return name
 
     return check
 
 
-TableName = Annotated[
-    str, AfterValidator(_one_of(_NAMES)), WithJsonSchema({"type": "string", "enum": _NAMES, "examples": _NAMES[:1]})
+FigureName = Annotated[
+    str,
+    AfterValidator(_one_of([*_FIGURES, *_NAMES])),
+    WithJsonSchema({"type": "string", "enum": [*_FIGURES, *_NAMES], "examples": ["revenue"]}),
 ]
 TablePath = Annotated[str, AfterValidator(_one_of(_PATHS)), WithJsonSchema({"type": "string", "enum": _PATHS})]
 
@@ -168,8 +178,9 @@ class LineageQuery(BaseModel):
 
 
 class Lineage(BaseModel):
-    """What a table's figures are made from, down to Kafka."""
+    """What a figure is made from, down to Kafka."""
 
+    figure: str = Field(description="The figure that was asked for.", examples=["revenue"])
     table: str = Field(description="The table, as layer/name.", examples=["gold/sales_by_minute"])
     grain: str = Field(description="What one of its rows is.")
     version: int = Field(description="Its Delta version.", examples=[12])
@@ -181,7 +192,7 @@ class Lineage(BaseModel):
 
 
 @router.get(
-    "/v1/lineage/{table}",
+    "/v1/lineage/{figure}",
     summary="Where figures come from",
     response_description="The lineage",
     response_model=Lineage,
@@ -190,20 +201,21 @@ class Lineage(BaseModel):
 def lineage(
     generation: GenerationDep,
     settings: SettingsDep,
-    table: Annotated[TableName, Path(description="A gold table.")],
+    figure: Annotated[FigureName, Path(description="A key figure of the dashboards, or a gold table.")],
     query: Annotated[LineageQuery, Query()],
 ) -> ExactJSONResponse:
-    """From a figure's table at its version through every table that it was made from, with their versions, to the offsets in Kafka.
+    """From a figure to its table, and from that table's version through every table that it was made from to the offsets in Kafka.
 
     Tables of the streaming service are tied to each other by the ledger, those of batch runs by the note in their commit.
     """
-    asked = HOW[table].table
+    asked = HOW[_FIGURES.get(figure, figure)].table
     generation.meta(asked)
     found = trace(settings, asked, query.as_of_date)
     if found is None:
         raise NotFoundError(f"{asked.path} has not been made for {query.as_of_date}.")
     return ExactJSONResponse(
         Lineage(
+            figure=figure,
             table=asked.path,
             grain=asked.grain,
             version=found.version,

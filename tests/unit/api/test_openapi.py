@@ -17,7 +17,7 @@ PATHS = {
     "/v1/customers", "/v1/customers/{user_id}", "/v1/customer-values", "/v1/rfm/movements", "/v1/sessions", "/v1/carts",
     "/v1/funnel", "/v1/inventory", "/v1/anomalies", "/v1/alerts", "/v1/alerts/{alert_id}",
     "/v1/alerts/{alert_id}/acknowledge", "/v1/alerts/{alert_id}/snooze", "/v1/alerts/{alert_id}/resolve",
-    "/v1/ingestion-rates", "/v1/live", "/v1/live/stream", "/v1/books", "/v1/quarantine", "/v1/quality", "/v1/lineage/{table}",
+    "/v1/ingestion-rates", "/v1/live", "/v1/live/stream", "/v1/books", "/v1/quarantine", "/v1/quality", "/v1/lineage/{figure}",
 }  # fmt: skip
 # They answer from PostgreSQL, which is not here; the stream does not end by itself.
 ELSEWHERE = ("/v1/alerts", "/v1/live/stream")

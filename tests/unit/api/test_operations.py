@@ -181,11 +181,18 @@ def test_one_customer_with_and_without_the_grant(api: TestClient, as_key: Callab
             "total_amount": "12.30",
         }
     ]
+    by_id = ("/v1/customers?sort=user_id", "/v1/customer-values?sort=-user_id")
+    assert [api.get(path).status_code for path in by_id] == [200, 200]
     masked = as_key()
     pseudonym = masked.get("/v1/customer-values?limit=3").json()["data"][1]["user_id"]
     hidden = masked.get(f"/v1/customers/{pseudonym}").json()
     assert (hidden["user_id"], hidden["email"], hidden["age"], hidden["preferences"]) == (pseudonym, "***", None, None)
     assert masked.get("/v1/customers/u1").status_code == 403
+    for path in by_id:  # the order would tell the ids
+        told = masked.get(path)
+        assert (told.status_code, "sorted by user_id would tell ids" in told.json()["detail"]) == (403, True)
+    spent = [Decimal(one["monetary"]) for one in masked.get("/v1/customers").json()["data"]]
+    assert spent == sorted(spent, reverse=True)
 
 
 def test_lineage_leads_from_a_mart_through_the_commit_notes_to_kafka(
@@ -222,6 +229,9 @@ def test_lineage_leads_from_a_mart_through_the_commit_notes_to_kafka(
         "batch_id": 3, "committed_at": "2026-03-14T11:00:03Z",
         "offsets": [{"topic": "transactions", "partition": 0, "until_offset": 40}],
     }  # fmt: skip
+    figure = filled.get("/v1/lineage/revenue").json()
+    assert (figure["figure"], figure["table"]) == ("revenue", "gold/sales_by_minute")
+    assert figure == filled.get("/v1/lineage/sales_by_minute").json() | {"figure": "revenue"}
     assert filled.get("/v1/lineage/sales_trends?as_of_date=2020-01-01").status_code == 404
     assert filled.get("/v1/lineage/secrets").status_code == 422
 
