@@ -93,7 +93,7 @@ def test_a_key_is_good_at_once_and_its_text_is_nowhere(client: TestClient, issue
         rows = connection.execute(text(f"SELECT * FROM {SCHEMA}.keys WHERE key_id = :id"), {"id": key.key_id}).all()
     assert len(rows) == 1
     assert digest(shown) in [bytes(value) for value in rows[0] if isinstance(value, bytes | memoryview)]
-    assert shown.rpartition("_")[2] not in str(rows)
+    assert shown.split("_", 2)[2] not in str(rows)  # the secret may hold underscores
 
 
 def test_a_key_that_was_never_issued_is_refused_however_well_it_is_formed(client: TestClient) -> None:
