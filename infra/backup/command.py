@@ -121,6 +121,29 @@ def list_backups(target: Target, as_json: Json = False) -> None:
         raise typer.Exit(1)
 
 
+@app.command(epilog="Example: globalmart backup prune /mnt/backups/shop --keep 48")
+def prune(
+    target: Target,
+    keep: Annotated[int, typer.Option("--keep", metavar="N", min=1, help="How many of the newest backups to keep.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Drop all backups but the newest, and the contents that only they had. Not while one is being made or restored."""
+    from infra.backup import prune as pruning
+    from infra.backup.places import target_place
+
+    done = pruning.prune(target_place(load_settings(), target), keep, datetime.now(UTC), dry_run)
+    if as_json:
+        _print_json(asdict(done) | {"dry_run": dry_run})
+        return
+    for backup_id in done.dropped:
+        print(f"{'would drop' if dry_run else 'dropped'} {backup_id}")
+    print(
+        f"{len(done.kept)} backups {'would be' if dry_run else 'are'} kept; {done.files:,} files, {_size(done.byte_count)}, "
+        f"{'would be' if dry_run else 'were'} removed."
+    )
+
+
 def _print_list(found: list[Any]) -> None:
     table = Table(box=None, pad_edge=False)
     for title in ("backup", "batch", "point (UTC)", "records", "files", "size", "version"):

@@ -15,7 +15,7 @@ from kafka import KafkaAdminClient
 from kafka.errors import KafkaError as ClientKafkaError
 from pydantic import SecretStr
 
-from infra.backup import database, manifest, point
+from infra.backup import database, manifest, point, underway
 from infra.backup.manifest import LAKE, BackupError, File, Manifest, Point
 from infra.backup.places import Folder, Place, lake_place
 from lakehouse import release
@@ -44,11 +44,16 @@ def make(settings: Settings, target: Place, now: datetime, say: Say = print, ste
 
     `settings` are those of a reader of the lake, on the machine of the stack. Raises BackupError, LeaseHeldError, KafkaError, StorageError.
     """
-    release.check(settings, older_is_fine=True)
-    of = release.read(settings) or release.current()
     backup_id = f"{now:%Y%m%d-%H%M%S}"
     if backup_id in manifest.backup_ids(target):
         raise BackupError(f"{target} has a backup {backup_id} already: wait a second.")
+    with underway.marked(target, backup_id, now):
+        return _make(settings, target, backup_id, now, say, step)
+
+
+def _make(settings: Settings, target: Place, backup_id: str, now: datetime, say: Say, step: Step) -> Made:
+    release.check(settings, older_is_fine=True)
+    of = release.read(settings) or release.current()
     with tempfile.TemporaryDirectory(prefix="globalmart-backup-") as folder:
         others = Path(folder)
         chosen = point.choose(settings, load_settings("batch"), say, lambda: _dump(settings, others, say))

@@ -92,7 +92,7 @@ class Manifest:
 
 def write(place: Place, manifest: Manifest) -> None:
     body = orjson.dumps(asdict(manifest), default=str, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z)
-    place.write(_path(manifest.backup_id), io.BytesIO(body))
+    place.write(path(manifest.backup_id), io.BytesIO(body))
 
 
 def backup_ids(place: Place) -> list[str]:
@@ -110,14 +110,14 @@ def read(place: Place, backup_id: str | None = None) -> Manifest:
         raise BackupError(f"{place} has no backup {backup_id}: it has {', '.join(ids)}.")
     wanted = backup_id or ids[-1]
     text = io.BytesIO()
-    place.read(_path(wanted), text)
+    place.read(path(wanted), text)
     try:
         body = orjson.loads(text.getvalue())
         check_version(wanted, int(body["format"]), int(body["lake_version"]), str(body["project_version"]))
         return _manifest(body)
     except (ValueError, KeyError, TypeError) as error:
         raise BackupError(
-            f"The manifest {_path(wanted)} in {place} is damaged ({error!r}): restore another backup, `globalmart backup list` names them."
+            f"The manifest {path(wanted)} in {place} is damaged ({error!r}): restore another backup, `globalmart backup list` names them."
         ) from None
 
 
@@ -136,7 +136,8 @@ def project_version() -> str:
     return str(tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]["version"])
 
 
-def _path(backup_id: str) -> str:
+def path(backup_id: str) -> str:
+    """Where a target has the manifest of a backup."""
     return f"backups/{backup_id}.json"
 
 

@@ -21,7 +21,11 @@ from lakehouse.storage import bucket, is_s3, s3_client
 _READ_SECONDS = 60
 _ATTEMPTS = 4
 _MOST_DELETED = 1000  # by one request, says S3
-_ALONE = TransferConfig(use_threads=False)  # the threads are the caller's
+_PART = 64 * 1024 * 1024
+_IN_PARTS = 1024 * 1024 * 1024  # S3 takes 5 GiB at most in one request
+_ALONE = TransferConfig(
+    use_threads=False, multipart_threshold=_IN_PARTS, multipart_chunksize=_PART
+)  # the threads are the caller's
 
 
 class Place(Protocol):
@@ -122,6 +126,11 @@ class Bucket:
 
     def write(self, path: str, source: IO[bytes]) -> None:
         try:
+            if source.seek(0, os.SEEK_END) >= _IN_PARTS:
+                source.seek(0)
+                self._client.upload_fileobj(source, self._name, self._prefix + path, Config=_ALONE)
+                return
+            source.seek(0)
             # a body of known length, so that nothing has to be sent in chunks with a trailer, which not every S3 server reads
             self._client.put_object(Bucket=self._name, Key=self._prefix + path, Body=source)
         except (ClientError, BotoCoreError) as error:
@@ -171,11 +180,19 @@ def target_place(settings: Settings, target: str) -> Place:
 
 
 def _folder(target: str) -> Path:
-    """Raises SettingsError for what would quietly be taken for a folder of this machine, and is none."""
+    """Raises SettingsError for what would quietly be taken for a folder of this machine, and is none.
+
+    A bare word that is no folder is rather a subcommand mistyped: `globalmart backup status`.
+    """
     folder = Path(unquote(urlparse(target).path)) if target.startswith("file:") else Path(target)
     if not target.strip() or ("://" in target and not target.startswith("file:")):
         raise SettingsError(
             f"{target!r} is no place for backups: name a folder, such as /mnt/backups/shop, or s3://bucket/prefix."
+        )
+    if folder.parts == (target,) and not folder.exists():
+        raise SettingsError(
+            f"{target!r} is neither a subcommand nor a folder that is there: `./{target}` makes one here, and `globalmart backup --help` lists "
+            "the subcommands."
         )
     if folder.exists() and not folder.is_dir():
         raise SettingsError(

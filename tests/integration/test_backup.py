@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -15,13 +16,14 @@ from typing import Any
 import psycopg
 import pyarrow as pa
 import pytest
+from boto3.s3.transfer import TransferConfig
 from conftest import Stack, wait_for
 from pydantic import SecretStr
 from settling import settle, wait_taken
 from stacks import another_stack
 
 from infra import stack as local_stack
-from infra.backup import database, manifest
+from infra.backup import database, manifest, places
 from infra.backup.manifest import BackupError
 from infra.backup.places import Folder
 from infra.credentials import minio_root_file, postgres_superuser_file, read_pairs
@@ -143,6 +145,30 @@ def test_a_bucket_is_a_target_like_a_folder(stack, made, monkeypatch):
     s3_client(settings.model_copy(update=account)).create_bucket(Bucket="backups")
     assert said("backup", "s3://backups/shop")["point"]["batch_id"] >= made["point"]["batch_id"]
     assert said("backup", "verify", "s3://backups/shop")["is_whole"]
+
+
+def test_what_is_too_large_for_one_request_is_written_in_parts(stack, monkeypatch):
+    settings = stack.settings()
+    root = read_pairs(minio_root_file(settings))
+    account = {"s3_access_key": root["MINIO_ROOT_USER"], "s3_secret_key": SecretStr(root["MINIO_ROOT_PASSWORD"])}
+    client = s3_client(settings.model_copy(update=account))
+    client.create_bucket(Bucket="parts")
+    part = 5 * 1024 * 1024  # the least that S3 takes
+    monkeypatch.setattr(places, "_IN_PARTS", part)
+    monkeypatch.setattr(
+        places, "_ALONE", TransferConfig(use_threads=False, multipart_threshold=part, multipart_chunksize=part)
+    )
+    body = os.urandom(2 * part + 7)
+    bucket = places.Bucket(client, "parts", "shop")
+    bucket.write("objects/large", io.BytesIO(body))
+    bucket.write("objects/small", io.BytesIO(b"7"))
+    assert bucket.files() == {"objects/large": len(body), "objects/small": 1}
+    assert (
+        client.head_object(Bucket="parts", Key="shop/objects/large")["ETag"].strip('"').endswith("-3")
+    )  # of three parts
+    back = io.BytesIO()
+    bucket.read("objects/large", back)
+    assert back.getvalue() == body
 
 
 def test_a_backup_holds_no_secret(made, target, stack):

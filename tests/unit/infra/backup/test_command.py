@@ -73,6 +73,17 @@ def test_list_shows_each_backup_and_tells_a_damaged_manifest_apart(run, target, 
     assert "The manifest backups/20260302-120000.json" in damaged.output
 
 
+def test_prune_says_what_goes_and_takes_no_keep_below_one(run, target, made) -> None:
+    time.sleep(1)
+    assert run(target).exit_code == 0
+    told = run("prune", target, "--keep", 1, "--dry-run")
+    assert f"would drop {made.manifest.backup_id}" in told.output, told.output
+    done = run("prune", target, "--keep", 1, "--json")
+    assert json.loads(done.stdout)["dropped"] == [made.manifest.backup_id]
+    assert run("prune", target, "--keep", 0).exit_code == 2
+    assert run("prune", target).exit_code == 2  # how many to keep is for the owner to say
+
+
 @pytest.mark.parametrize(
     ("words", "example"),
     [

@@ -53,3 +53,15 @@ def test_a_folder_is_named_as_it_is_or_by_its_address(tmp_path) -> None:
     settings = Settings(_env_file=None)
     for target in (str(tmp_path / "a b"), (tmp_path / "a b").as_uri()):
         assert str(target_place(settings, target)) == str(tmp_path / "a b")
+
+
+def test_a_bare_word_that_is_no_folder_is_rather_a_mistyped_subcommand(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = Settings(_env_file=None)
+    with pytest.raises(
+        SettingsError, match=r"'status' is neither a subcommand nor a folder .* `\./status` makes one here"
+    ):
+        target_place(settings, "status")
+    assert str(target_place(settings, "./status")) == str(tmp_path / "status")
+    (tmp_path / "status").mkdir()
+    assert str(target_place(settings, "status")) == str(tmp_path / "status")
