@@ -101,10 +101,10 @@ def apply(backup: Callable[[], None] | None, say: Say = print) -> Upgraded:
         began = time.monotonic()
         services = _start_again(settings, say)
         return Upgraded(todo, services, round(time.monotonic() - began, 1))
-    services = _remember(settings, [name for name in running if name not in SERVERS])
     if backup is not None and not todo.is_unfinished:
         say("backing up before anything is changed")
         backup()
+    services = _remember(settings, [name for name in running if name not in SERVERS])
     began = time.monotonic()
     for name in reversed([name for name in running if name not in SERVERS]):
         say(f"stopping {name}")

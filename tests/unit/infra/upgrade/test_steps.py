@@ -10,6 +10,7 @@ import file_lake
 import pyarrow as pa
 import pytest
 
+from infra.backup.manifest import BackupError
 from infra.upgrade import steps
 from infra.upgrade.steps import UpgradeError, evolve_lake, plan
 from lakehouse import release
@@ -123,3 +124,15 @@ def test_a_service_between_two_tries_is_stopped_and_started_like_the_others(sett
     assert steps.apply(None, say=lambda _: None).services == ["desk", "streaming"]
     assert sorted(Supervised.stopped) == ["desk", "streaming"]
     assert started == [list(steps.SERVERS), ["desk", "streaming"]]
+
+
+def test_after_a_backup_that_failed_nothing_is_stopped_or_written_down(settings, started) -> None:
+    def full() -> None:
+        raise BackupError("The target is full.")
+
+    release.write(settings, Release(LAKE_VERSION))
+    with pytest.raises(BackupError, match="is full"):
+        steps.apply(full, say=lambda _: None)
+    assert started == []
+    assert not steps._services_file(settings).exists()
+    assert not release.read(settings).upgrading_to
