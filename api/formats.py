@@ -16,11 +16,12 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 from fastapi import Request, Response
+from pydantic import BaseModel
 
 from api.access import Access
 from api.errors import NotAcceptableError
 from api.manifest import TableMeta
-from api.responses import exact
+from api.responses import ExactJSONResponse, exact
 from api.served import HOW
 from api.serving import Serving
 
@@ -94,8 +95,7 @@ def respond(
         "Vary": "Accept, X-API-Key, Cookie",
     }
     headers["ETag"] = tag
-    given = {one.strip().removeprefix("W/") for one in request.headers.get("if-none-match", "").split(",")}
-    if tag in given or "*" in given:
+    if _has(request, tag):
         return Response(status_code=304, headers=headers)
     sheet = make()
     if sheet.next_cursor and media != JSON:
@@ -103,6 +103,26 @@ def respond(
         rest = [(name, value) for name, value in request.query_params.multi_items() if name != "cursor"]
         headers["Link"] = f'<{request.url.path}?{urlencode([*rest, ("cursor", sheet.next_cursor)])}>; rel="next"'
     return Response(_WRITERS[media](sheet), 200, headers, media)
+
+
+def respond_one(request: Request, found: BaseModel, meta: TableMeta | None = None) -> Response:
+    """One thing with its parts, which no row could hold: JSON whatever is accepted; 304 where the caller has just this already.
+
+    The tag is of the content, since it may be made from several tables; `meta` is of the one that it is of, if there is one.
+    """
+    answer = ExactJSONResponse(found)
+    tag = f'"{hashlib.sha256(bytes(answer.body)).hexdigest()[:24]}"'
+    headers = _origin(request, meta, meta.delta_version, meta.known_at) if meta else {}
+    headers |= {"Cache-Control": _CACHE, "Vary": "X-API-Key, Cookie", "ETag": tag}
+    if _has(request, tag):
+        return Response(status_code=304, headers=headers)
+    answer.headers.update(headers)
+    return answer
+
+
+def _has(request: Request, tag: str) -> bool:
+    given = {one.strip().removeprefix("W/") for one in request.headers.get("if-none-match", "").split(",")}
+    return tag in given or "*" in given
 
 
 def _origin(request: Request, meta: TableMeta, version: int, known_at: datetime) -> dict[str, str]:
@@ -188,6 +208,15 @@ HEADERS = {
     "X-Next-Cursor": "`next_cursor` of formats other than JSON.",
 }
 """What an answer says beside its rows."""
+_UNCHANGED: dict[int | str, dict[str, Any]] = {
+    304: {"description": "The caller has this answer already (`If-None-Match`)"}
+}
+
+
+def _described(*names: str) -> dict[str, Any]:
+    return {name: {"description": HEADERS[name], "schema": {"type": "string"}} for name in names}
+
+
 OPENAPI: dict[int | str, dict[str, Any]] = {
     200: {
         "content": {
@@ -195,8 +224,15 @@ OPENAPI: dict[int | str, dict[str, Any]] = {
             PARQUET: {"schema": {"type": "string", "format": "binary"}},
             ARROW: {"schema": {"type": "string", "format": "binary"}},
         },
-        "headers": {name: {"description": text, "schema": {"type": "string"}} for name, text in HEADERS.items()},
+        "headers": _described(*HEADERS),
     },
-    304: {"description": "The caller has this answer already (`If-None-Match`)"},
+    **_UNCHANGED,
 }
 """What every list's description says of formats and headers."""
+OPENAPI_ONE: dict[int | str, dict[str, Any]] = {
+    200: {"headers": _described("ETag", "X-Table-Version", "X-Known-At", "X-Served-At", "X-Stale")},
+    **_UNCHANGED,
+}
+"""What the description of one thing says of its headers, where it is of a table."""
+OPENAPI_UNTABLED: dict[int | str, dict[str, Any]] = {200: {"headers": _described("ETag")}, **_UNCHANGED}
+"""The same, where it is of no table above others."""

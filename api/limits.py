@@ -76,15 +76,17 @@ class LimitRate:
 class Shed:
     """Answers 503 at once while `most` requests are in hand, or half as many of one key: those taken keep their speed.
 
-    A stream of events counts only until it has begun; of these there may be `most_streams`. `streams` are their paths.
+    A stream of events counts only until it has begun; of these there may be `most_streams`, half as many of one key. `streams` are
+    their paths.
     """
 
     def __init__(self, app: ASGIApp, most: int, most_streams: int, streams: Collection[str] = STREAMS) -> None:
         self._app = app
         self._paths = streams
-        self._most, self._most_of_key, self._most_streams = most, (most + 1) // 2, most_streams
-        self._running = self._streams = 0
+        self._most, self._most_of_key = most, (most + 1) // 2
+        self._most_streams, self._most_streams_of_key = most_streams, (most_streams + 1) // 2
         self._of_key: Counter[str] = Counter()
+        self._streams_of_key: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] == ALWAYS_ANSWERED:
@@ -93,11 +95,11 @@ class Shed:
         access: Access | None = scope.get("state", {}).get("access")
         key = access.key_id if access else ""
         wants_stream = scope["path"] in self._paths
-        is_full = self._running >= self._most or self._of_key[key] >= self._most_of_key
-        if is_full or (wants_stream and self._streams >= self._most_streams):
+        is_full = self._of_key.total() >= self._most or self._of_key[key] >= self._most_of_key
+        if is_full or (wants_stream and self._is_full_of_streams(key)):
             await problem_response("overloaded", _BUSY, scope["path"])(scope, receive, send)
             return
-        self._count(key, 1)
+        _count(self._of_key, key, 1)
         is_stream = False
 
         async def watched_send(message: Message) -> None:
@@ -105,20 +107,23 @@ class Shed:
             if message["type"] == "http.response.start" and not is_stream:
                 is_stream = Headers(raw=message["headers"]).get("content-type", "").startswith(_STREAM)
                 if is_stream:
-                    self._count(key, -1)
-                    self._streams += 1
+                    _count(self._of_key, key, -1)
+                    _count(self._streams_of_key, key, 1)
             await send(message)
 
         try:
             await self._app(scope, receive, watched_send)
         finally:
-            if is_stream:
-                self._streams -= 1
-            else:
-                self._count(key, -1)
+            _count(self._streams_of_key if is_stream else self._of_key, key, -1)
 
-    def _count(self, key: str, more: int) -> None:
-        self._running += more
-        self._of_key[key] += more
-        if not self._of_key[key]:
-            del self._of_key[key]
+    def _is_full_of_streams(self, key: str) -> bool:
+        return (
+            self._streams_of_key.total() >= self._most_streams or self._streams_of_key[key] >= self._most_streams_of_key
+        )
+
+
+def _count(by_key: Counter[str], key: str, more: int) -> None:
+    """Keys without any are left out: there may be many."""
+    by_key[key] += more
+    if not by_key[key]:
+        del by_key[key]

@@ -230,7 +230,9 @@ class Settings(BaseSettings):
     api_concurrency: int = Field(
         64, ge=1, description="Most requests at the same time in each process of the API; more are told to come again."
     )
-    api_streams: int = Field(100, ge=1, description="Most open streams of live events in each process of the API.")
+    api_streams: int = Field(
+        100, ge=1, description="Most open streams of live events in each process of the API, half of them of one key."
+    )
     api_body_bytes: int = Field(1_048_576, ge=1024, description="Largest body of a request to the API.")
     api_session_hours: float = Field(12, gt=0, le=720, description="How long a sign-in to the web pages lasts.")
     api_cors_origins: str = Field(

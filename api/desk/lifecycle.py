@@ -70,10 +70,14 @@ def full_id(connection: Connection, alert_id: str) -> str:
 
 
 def acknowledge(desk: Desk, alert_id: str, by: str, now: datetime, note: str = "") -> Alert:
-    """Say that `by` looks after it; ends a snooze. Raises UnknownAlertError, AlertStateError where it is resolved."""
+    """Say that `by` looks after it; ends a snooze. Raises UnknownAlertError, AlertStateError where it is resolved.
+
+    The same words by the same person once more, with nothing in between, change nothing and tell nobody; so with the next two.
+    """
     with desk.engine.begin() as connection:
-        alert = _unresolved(connection, alert_id)
-        desk.change(connection, alert, alert.acknowledge(by, now, note))
+        alert = _locked(connection, alert_id)
+        if not _is_said(connection, alert, "acknowledged", by, note):
+            desk.change(connection, _unresolved(alert), alert.acknowledge(by, now, note))
     return alert
 
 
@@ -84,22 +88,37 @@ def snooze(desk: Desk, alert_id: str, until: datetime, by: str, now: datetime, n
             f"{until:%Y-%m-%d %H:%M} UTC is not in the future: an alert is snoozed until a later time."
         )
     with desk.engine.begin() as connection:
-        alert = _unresolved(connection, alert_id)
-        desk.change(connection, alert, alert.snooze(until, by, now, note))
+        alert = _locked(connection, alert_id)
+        if not (_is_said(connection, alert, "snoozed", by, note) and alert.snoozed_until == until):
+            desk.change(connection, _unresolved(alert), alert.snooze(until, by, now, note))
     return alert
 
 
 def resolve(desk: Desk, alert_id: str, by: str, now: datetime, note: str = "") -> Alert:
-    """Say that it is over, and why. Raises UnknownAlertError, AlertStateError where it is resolved already."""
+    """Say that it is over, and why. Raises UnknownAlertError, AlertStateError where it is resolved already, by another or for another reason."""
     with desk.engine.begin() as connection:
-        alert = _unresolved(connection, alert_id)
-        desk.change(connection, alert, alert.resolve(note, by, now))
+        alert = _locked(connection, alert_id)
+        if not _is_said(connection, alert, "resolved", by, note):
+            desk.change(connection, _unresolved(alert), alert.resolve(note, by, now))
     return alert
 
 
-def _unresolved(connection: Connection, alert_id: str) -> Alert:
+def _locked(connection: Connection, alert_id: str) -> Alert:
     alert = store.alert_for_update(connection, full_id(connection, alert_id))
     assert alert is not None  # noqa: S101 - alerts are never deleted
+    return alert
+
+
+def _is_said(connection: Connection, alert: Alert, what: str, by: str, note: str) -> bool:
+    """Whether the last thing that happened to the alert was just this."""
+    event = alert_events.c
+    last = select(event.what, event.who, event.note).where(
+        event.alert_id == alert.alert_id, event.revision == alert.revision
+    )
+    return connection.execute(last).one_or_none() == (what, by, note)
+
+
+def _unresolved(alert: Alert) -> Alert:
     if alert.state == "resolved":
         raise AlertStateError(
             f"Alert {alert.alert_id} was resolved by {alert.changed_by} at {alert.changed_at:%Y-%m-%d %H:%M} UTC: "

@@ -14,7 +14,7 @@ from api import formats
 from api.deps import AccessDep, GenerationDep
 from api.errors import NotFoundError
 from api.problems import responses
-from api.responses import ExactJSONResponse, Listing, Money
+from api.responses import Listing, Money
 from api.routes.rates import Topic
 from api.serving import Generation
 from lakehouse.tables import LEDGER_STREAMING, ORDERS_BY_MINUTE, QUARANTINE, SALES_BY_MINUTE, TIME
@@ -73,9 +73,9 @@ class Books(BaseModel):
     summary="The books up to the cut",
     response_description="The books",
     response_model=Books,
-    responses=responses("not-found", "table-missing", "not-ready", "query-limit"),
+    responses={**responses("not-found", "table-missing", "not-ready", "query-limit"), **formats.OPENAPI_ONE},
 )
-def books(generation: GenerationDep) -> ExactJSONResponse:
+def books(request: Request, generation: GenerationDep) -> Response:
     """Where every record ended, and whether gold's money agrees, by the streaming ledger.
 
     This asks the ledger and is cheap. The proof itself, record by record from Kafka to gold, is `globalmart prove`.
@@ -103,7 +103,8 @@ def books(generation: GenerationDep) -> ExactJSONResponse:
         is_balanced=unequal == 0,
     )
     money = _money(generation, dict(versions or {}))
-    return ExactJSONResponse(
+    return formats.respond_one(
+        request,
         Books(
             is_balanced=counts.is_balanced and (money is None or money.is_balanced),
             batch_id=batch_id,
@@ -114,7 +115,8 @@ def books(generation: GenerationDep) -> ExactJSONResponse:
             partitions=[_cut(name, offset) for name, offset in sorted(offsets.items())],
             table_version=meta.delta_version,
             known_at=meta.known_at.replace(tzinfo=UTC),
-        )
+        ),
+        meta,
     )
 
 

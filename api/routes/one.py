@@ -5,14 +5,15 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Request, Response
 from pydantic import BaseModel, Field
 
+from api import formats
 from api.access import Role
 from api.deps import AccessDep, GenerationDep, MaskDep, requires
 from api.errors import NotFoundError
 from api.problems import responses
-from api.responses import ExactJSONResponse, Money
+from api.responses import Money
 from api.serving import Generation
 from lakehouse.tables import (
     CUSTOMER_LIFETIME_VALUE,
@@ -84,13 +85,17 @@ class Product(BaseModel):
     summary="One product",
     response_description="The product",
     response_model=Product,
-    responses=responses("not-found", "invalid-request", "table-missing", "not-ready", "query-limit"),
+    responses={
+        **responses("not-found", "invalid-request", "table-missing", "not-ready", "query-limit"),
+        **formats.OPENAPI_ONE,
+    },
 )
 def one_product(
+    request: Request,
     generation: GenerationDep,
     access: AccessDep,
     product_id: Annotated[str, Path(description="The product.", max_length=200, examples=["p1"])],
-) -> ExactJSONResponse:
+) -> Response:
     """What describes it now, how it did in the last 28 days, and its stock."""
     meta = generation.meta(DIM_PRODUCT)
     names = ("name", "category", "price", "valid_from")
@@ -108,7 +113,8 @@ def one_product(
             "as_of_date DESC",
         )
         stock = _row(generation, INVENTORY_LEVELS, tuple(Stock.model_fields), "product_id = ?", product_id)
-    return ExactJSONResponse(
+    return formats.respond_one(
+        request,
         Product(
             product_id=product_id,
             **found,
@@ -116,7 +122,8 @@ def one_product(
             stock=Stock(**stock) if stock else None,
             table_version=meta.delta_version,
             known_at=meta.known_at.replace(tzinfo=UTC),
-        )
+        ),
+        meta,
     )
 
 
@@ -172,13 +179,17 @@ class Customer(BaseModel):
     summary="One customer",
     response_description="The customer",
     response_model=Customer,
-    responses=responses("not-found", "invalid-request", "table-missing", "not-ready", "query-limit"),
+    responses={
+        **responses("not-found", "invalid-request", "table-missing", "not-ready", "query-limit"),
+        **formats.OPENAPI_ONE,
+    },
 )
 def one_customer(
+    request: Request,
     generation: GenerationDep,
     mask: MaskDep,
     user_id: Annotated[str, Path(description="The customer, or its pseudonym.", max_length=400, examples=["u1"])],
-) -> ExactJSONResponse:
+) -> Response:
     """Profile, segment, expected value and the newest orders."""
     meta = generation.meta(DIM_USER)
     wanted = mask.asked(user_id)
@@ -193,7 +204,8 @@ def one_customer(
     newest = "as_of_date DESC"
     rfm = _row(generation, CUSTOMER_RFM, tuple(Segmented.model_fields), "user_id = ?", wanted, newest)
     value = _row(generation, CUSTOMER_LIFETIME_VALUE, tuple(Value.model_fields), "user_id = ?", wanted, newest)
-    return ExactJSONResponse(
+    return formats.respond_one(
+        request,
         Customer(
             user_id=mask.user_id(wanted),
             **found,
@@ -202,7 +214,8 @@ def one_customer(
             recent_orders=_orders(generation, wanted),
             table_version=meta.delta_version,
             known_at=meta.known_at.replace(tzinfo=UTC),
-        )
+        ),
+        meta,
     )
 
 

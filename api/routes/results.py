@@ -21,7 +21,7 @@ from api.errors import NotFoundError
 from api.lineage import Cut, Source, offsets_of, trace
 from api.manifest import TableMeta
 from api.problems import responses
-from api.responses import ExactJSONResponse, Listing
+from api.responses import Listing
 from api.served import HOW
 from api.sums import Paged
 from lakehouse.settings import Settings
@@ -196,14 +196,18 @@ class Lineage(BaseModel):
     summary="Where figures come from",
     response_description="The lineage",
     response_model=Lineage,
-    responses=responses("not-found", "invalid-request", "table-missing", "not-ready", "source-away"),
+    responses={
+        **responses("not-found", "invalid-request", "table-missing", "not-ready", "source-away"),
+        **formats.OPENAPI_UNTABLED,
+    },
 )
 def lineage(
+    request: Request,
     generation: GenerationDep,
     settings: SettingsDep,
     figure: Annotated[FigureName, Path(description="A key figure of the dashboards, or a gold table.")],
     query: Annotated[LineageQuery, Query()],
-) -> ExactJSONResponse:
+) -> Response:
     """From a figure to its table, and from that table's version through every table that it was made from to the offsets in Kafka.
 
     Tables of the streaming service are tied to each other by the ledger, those of batch runs by the note in their commit.
@@ -213,7 +217,8 @@ def lineage(
     found = trace(settings, asked, query.as_of_date)
     if found is None:
         raise NotFoundError(f"{asked.path} has not been made for {query.as_of_date}.")
-    return ExactJSONResponse(
+    return formats.respond_one(
+        request,
         Lineage(
             figure=figure,
             table=asked.path,
@@ -222,5 +227,5 @@ def lineage(
             committed_at=found.committed_at,
             sources=found.sources,
             cut=offsets_of(generation, found),
-        )
+        ),
     )

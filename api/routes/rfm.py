@@ -16,7 +16,7 @@ from api.cursors import Page, decode, encode, fingerprint
 from api.deps import AccessDep, GenerationDep, MaskDep, SettingsDep
 from api.errors import NotFoundError
 from api.problems import responses
-from api.responses import ExactJSONResponse, Listing, Mean, Money, mean
+from api.responses import Listing, Mean, Money, mean
 from api.serving import Generation
 from api.sums import Paged
 from lakehouse.settings import Settings
@@ -132,15 +132,19 @@ def segments(
     summary="RFM of one customer",
     response_description="The customer",
     response_model=CustomerRfm,
-    responses=responses("not-found", "invalid-request", "table-missing", "not-ready", "query-limit", "source-away"),
+    responses={
+        **responses("not-found", "invalid-request", "table-missing", "not-ready", "query-limit", "source-away"),
+        **formats.OPENAPI_ONE,
+    },
 )
 def customer(
+    request: Request,
     generation: GenerationDep,
     settings: SettingsDep,
     mask: MaskDep,
     user_id: Annotated[str, Path(description="The customer, or its pseudonym.", max_length=200, examples=["u1"])],
     query: Annotated[CustomerQuery, Query()],
-) -> ExactJSONResponse:
+) -> Response:
     """Recency, frequency, monetary value, scores and segment of one customer; 404 where there was no purchase in the 365 days."""
     meta = generation.meta(CUSTOMER_RFM)
     version = meta.delta_version
@@ -154,7 +158,8 @@ def customer(
             raise _no_day(generation, day, version)
         raise NotFoundError(f"The customer {user_id} has no purchase in the 365 days up to {day}.")
     recency, frequency, monetary, r, f, m, segment = rows[0]
-    return ExactJSONResponse(
+    return formats.respond_one(
+        request,
         CustomerRfm(
             user_id=mask.user_id(wanted),
             as_of_date=day,
@@ -167,7 +172,8 @@ def customer(
             segment=segment,
             table_version=meta.delta_version,
             known_at=meta.known_at.replace(tzinfo=UTC),
-        )
+        ),
+        meta,
     )
 
 

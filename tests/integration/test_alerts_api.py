@@ -110,6 +110,22 @@ def test_an_operator_acknowledges_snoozes_and_resolves(client: TestClient) -> No
     assert client.get(path[:-10]).json()["alert_id"] == alert_id
 
 
+def test_what_is_said_twice_is_done_once(client: TestClient) -> None:
+    path = f"/v1/alerts/{listed(client)[1]['alert_id']}"
+    for action, body in (
+        ("acknowledge", {"note": "mine"}),
+        ("snooze", {"until": "2099-01-01T00:00:00Z", "note": "later"}),
+        ("resolve", {"note": "seen"}),
+    ):
+        first = client.post(f"{path}/{action}", json=body)
+        assert first.status_code == 200, first.text
+        assert client.post(f"{path}/{action}", json=body).json() == first.json()
+        if action != "resolve":  # other words are another thing said
+            other = client.post(f"{path}/{action}", json={**body, "note": "still mine"}).json()
+            assert len(other["events"]) == len(first.json()["events"]) + 1
+    assert client.post(f"{path}/resolve", json={"note": "for another reason"}).status_code == 409
+
+
 @pytest.mark.parametrize("name", ["nothere", "%", "' OR 1=1 --", "a\u0000b"])
 def test_an_alert_that_is_not_there_is_404(client: TestClient, name: str) -> None:
     assert client.get(f"/v1/alerts/{quote(name, safe='')}").status_code == 404

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -118,6 +120,37 @@ def test_who_has_the_answer_is_told_so(api: TestClient, path: str) -> None:
     assert api.get(path, headers={"If-None-Match": "*"}).status_code == 304
     assert api.get(f"{path}?limit=1" if path != "/v1/quarantine" else f"{path}?topic=users").headers["etag"] != tag
     assert api.get(path, headers={"Accept": "text/csv"}).headers["etag"] != tag
+
+
+ONE = ("/v1/products/p1", "/v1/customers/u1", "/v1/customers/u1/rfm", "/v1/books")
+
+
+@pytest.mark.parametrize("path", [*ONE, "/v1/live", "/v1/lineage/revenue"])
+def test_who_has_the_one_thing_is_told_so(api: TestClient, path: str) -> None:
+    first = api.get(path)
+    assert first.status_code == 200, first.text
+    tag = first.headers["etag"]
+    again = api.get(path, headers={"If-None-Match": f'"other", W/{tag}'})
+    assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", tag)
+    assert api.get(path, headers={"If-None-Match": '"other"'}).content == first.content
+    documented = api.get("/openapi.json").json()["paths"]
+    template = next(one for one in documented if re.fullmatch(re.sub(r"{\w+}", "[^/]+", one), path))
+    assert {"ETag"} <= set(documented[template]["get"]["responses"]["200"]["headers"])
+    assert "304" in documented[template]["get"]["responses"]
+    if path in ONE:
+        assert int(first.headers["x-table-version"]) == first.json()["table_version"]
+        assert first.headers["x-known-at"] == first.json()["known_at"]
+
+
+def test_the_tag_of_one_thing_tells_what_the_key_may_see_apart(
+    api: TestClient, as_key: Callable[..., TestClient]
+) -> None:
+    open_one = api.get("/v1/customers/u1")
+    client = as_key()
+    pseudonym = client.get("/v1/sessions?limit=1&country=US").json()["data"][0]["user_id"]
+    masked = client.get(f"/v1/customers/{pseudonym}", headers={"If-None-Match": open_one.headers["etag"]})
+    assert masked.status_code == 200
+    assert masked.headers["etag"] != open_one.headers["etag"]
 
 
 def test_the_tag_changes_with_the_table_and_the_headers_say_from_what(

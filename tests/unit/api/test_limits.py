@@ -204,6 +204,24 @@ def test_a_stream_that_has_begun_takes_no_other_s_place_and_streams_have_a_numbe
     asyncio.run(run())
 
 
+def test_one_key_has_half_of_the_streams_at_most() -> None:
+    async def run() -> None:
+        app = _small(most=4, most_streams=3)
+        taken = []
+        for _ in range(2):
+            sent: list[dict[str, Any]] = []
+            taken.append(asyncio.ensure_future(_ask(app, "/stream", "text/event-stream", sent)))
+            await _until(lambda sent=sent: len(sent) > 1)
+        async with _client(app) as client:
+            assert (await client.get("/stream")).status_code == 503
+            app.state.go_on.set()
+            assert (await client.get("/stream", headers={"X-Name": "another"})).status_code == 200
+            await asyncio.gather(*taken)
+            assert (await client.get("/stream")).status_code == 200
+
+    asyncio.run(run())
+
+
 def test_a_stream_that_nobody_reads_ends_and_gives_its_place_back() -> None:
     async def run() -> None:
         sent: list[dict[str, Any]] = []
